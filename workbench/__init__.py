@@ -1,0 +1,1 @@
+"""A workbench for asking why InstructBLIP works: pipeline, trainer, ablations and reports."""

@@ -1,0 +1,1 @@
+"""Generation, ranking and the metrics."""

@@ -1,0 +1,1 @@
+"""The two doors through which every recorded run goes: fit and score."""

@@ -1,0 +1,1 @@
+"""InstructBLIP around transformers' own modules."""
