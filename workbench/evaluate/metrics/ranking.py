@@ -1,0 +1,86 @@
+"""Metrics over candidates and their log-likelihoods; `right` is the right candidate's text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.special import logsumexp
+from scipy.stats import rankdata
+
+POSITIVE, NEGATIVE = ("yes", "true"), ("no", "false")
+
+
+def rank_of(right: str, candidates: Sequence[str], scores: Sequence[float]) -> int:
+    """The place of the right candidate, 1 being best; ties are counted against it.
+
+    So a model that scores all candidates alike gains nothing. Repetitions of the right candidate's
+    text are no rivals.
+
+    Raises:
+        ValueError: if the right answer is no candidate, or scores are missing or not numbers.
+    """
+    if len(scores) != len(candidates):
+        raise ValueError(f"{len(candidates)} candidates have {len(scores)} scores; rank this dataset")
+    if right not in candidates:
+        raise ValueError(f"the right answer {right!r} is not among the candidates {list(candidates)}")
+    if np.isnan(scores).any():
+        raise ValueError(f"a candidate's score is not a number: {dict(zip(candidates, scores, strict=True))}")
+    own = max(score for text, score in zip(candidates, scores, strict=True) if text == right)
+    return 1 + sum(score >= own for text, score in zip(candidates, scores, strict=True) if text != right)
+
+
+def multiple_choice(right: str, candidates: Sequence[str], scores: Sequence[float]) -> float:
+    """100 if the right candidate alone has the highest score, else 0."""
+    return recall(right, candidates, scores, 1)
+
+
+def recall(right: str, candidates: Sequence[str], scores: Sequence[float], k: int) -> float:
+    """100 if the right candidate is among the first k, else 0."""
+    return 100.0 * (rank_of(right, candidates, scores) <= k)
+
+
+def reciprocal_rank(right: str, candidates: Sequence[str], scores: Sequence[float]) -> float:
+    """100 / rank; its mean is MRR x 100, which the paper reports for Visual Dialog."""
+    return 100.0 / rank_of(right, candidates, scores)
+
+
+def yes_margin(candidates: Sequence[str], scores: Sequence[float]) -> float:
+    """log p(yes or true) - log p(no or false) in nats; candidates are found by their text.
+
+    Raises:
+        ValueError: if no candidate says yes/true, or none says no/false.
+    """
+    sides = []
+    for names in (POSITIVE, NEGATIVE):
+        found = [s for text, s in zip(candidates, scores, strict=True) if text.strip().lower() in names]
+        if not found:
+            raise ValueError(f"AUC needs a candidate {' or '.join(names)}; there are {list(candidates)}")
+        sides.append(float(logsumexp(found)))
+    return sides[0] - sides[1]
+
+
+def is_positive(label: str) -> bool:
+    """Whether a label says yes.
+
+    Raises:
+        ValueError: if it says neither yes/true nor no/false.
+    """
+    text = label.strip().lower()
+    if text not in POSITIVE + NEGATIVE:
+        raise ValueError(f"AUC needs the labels yes and no; the reference is {label!r}")
+    return text in POSITIVE
+
+
+def auc(margins: Sequence[float], positive: Sequence[bool]) -> float:
+    """Area under the ROC curve x 100: how often a positive example has the larger margin, ties half.
+
+    Raises:
+        ValueError: if all examples have the same label.
+    """
+    labels = np.asarray(positive, bool)
+    yes, no = int(labels.sum()), int((~labels).sum())
+    if not yes or not no:
+        raise ValueError(f"AUC needs examples of both labels; there are {yes} of yes and {no} of no")
+    ranks = rankdata(np.asarray(margins, float))
+    return float(100 * (ranks[labels].sum() - yes * (yes + 1) / 2) / (yes * no))

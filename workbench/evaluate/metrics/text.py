@@ -1,0 +1,81 @@
+"""How answers are made comparable: VQA's official normaliser and a caption tokeniser without Java."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+# Right spellings; VQA's evaluator knows each with any one apostrophe missing ("couldn'tve" and
+# "couldnt've", but not "couldntve").
+_CONTRACTED = (
+    "ain't aren't can't could've couldn't couldn't've didn't doesn't don't hadn't hadn't've hasn't haven't "
+    "he'd he'd've he's how'd how'll how's isn't it'd it'd've it'll ma'am might've mightn't mightn't've "
+    "must've mustn't needn't not've o'clock oughtn't 'ow's'at shan't she'd've should've shouldn't "
+    "shouldn't've somebody'd've somebody'll somebody's someone'd someone'd've someone'll someone's "
+    "something'd something'd've something'll that's there'd there'd've there're there's they'd they'd've "
+    "they'll they're they've 'twas wasn't we'd've we've weren't what'll what're what's what've when's "
+    "where'd where's where've who'd who'd've who'll who's who've why'll why're why's won't would've "
+    "wouldn't wouldn't've y'all y'all'll y'all'd've you'd you'd've you'll you're you've"
+)
+CONTRACTIONS = {
+    word[:at] + word[at + 1 :]: word
+    for word in _CONTRACTED.split()
+    for at, letter in enumerate(word)
+    if letter == "'"
+} | {"somebody'd": "somebodyd"}  # the official table has this one the wrong way round
+_NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+NUMBERS = {word: str(value) for value, word in enumerate(_NUMBERS)} | {"none": "0"}
+ARTICLES = {"a", "an", "the"}
+PUNCTUATION = ';/[]"{}()=+\\_-><@`,?!'
+
+_PERIOD = re.compile(r"(?!<=\d)(\.)(?!\d)")
+_PERIODS_AT_MOST = 32
+_COMMA = re.compile(r"(\d)(\,)(\d)")
+
+
+def strip_punctuation(text: str) -> str:
+    """The official `processPunctuation`, quirks kept so that scores compare with published ones.
+
+    A mark goes away without a trace if it touches a space anywhere in the text, or if the text has
+    a comma between digits ("1,000 t-shirts" -> "1000 tshirts"); otherwise it becomes a space
+    ("t-shirt" -> "t shirt"). A full stop goes unless a digit follows: the look-behind `(?!<=\\d)` is
+    a typing error that never matches, so "3." loses it and "a.5" keeps it. At most 32 full stops go,
+    because `re.UNICODE` (32) stands in the place of the count. Apostrophes and colons stay.
+    """
+    out = text
+    for mark in PUNCTUATION:
+        gone = f"{mark} " in text or f" {mark}" in text or _COMMA.search(text)
+        out = out.replace(mark, "" if gone else " ")
+    return _PERIOD.sub("", out, count=_PERIODS_AT_MOST)
+
+
+def strip_articles(text: str) -> str:
+    """The official `processDigitArticle`: lower case, number words to digits ("none" is 0), no a/an/the,
+    apostrophes put back into contractions."""
+    words = (NUMBERS.get(word, word) for word in text.lower().split())
+    return " ".join(CONTRACTIONS.get(word, word) for word in words if word not in ARTICLES)
+
+
+@lru_cache(maxsize=65_536)
+def normalise(answer: str) -> str:
+    """An answer as GT-Vision-Lab/VQA compares it (vqaEval.py at a013f00).
+
+    One departure: the official code normalises nothing where all ten annotators wrote the same; here
+    both sides always are, so that "Yes." agrees with ten times "yes".
+    """
+    return strip_articles(strip_punctuation(answer.replace("\n", " ").replace("\t", " ").strip()))
+
+
+_CLITIC = re.compile(r"(n't|'(?:s|re|ve|ll|d|m))(?![\w'])")
+_TOKEN = re.compile(r"n't(?!\w)|'(?:s|re|ve|ll|d|m)(?!\w)|\w+(?:[-.,/]\w+)*")
+
+
+def caption_tokens(caption: str) -> list[str]:
+    """Lower-case words of a caption, in the place of the PTB tokeniser that needs Java.
+
+    As PTB with punctuation removed: clitics are split off ("dog's" -> dog 's, "don't" -> do n't),
+    hyphenated words and numbers stay whole ("t-shirt", "3.5"), marks are dropped. PTB's rarer rules
+    ("cannot" -> can not, abbreviations keep their full stop) are left out, so values differ a little
+    from Java's on free text and not at all on the micro suite's plain sentences.
+    """
+    return _TOKEN.findall(_CLITIC.sub(r" \1", caption.lower().replace("’", "'")))
