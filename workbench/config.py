@@ -12,8 +12,6 @@ from typing import Any, Literal, TypeVar
 
 import yaml
 
-from workbench.records import RECIPES, Recipe
-
 Section = TypeVar("Section")
 
 
@@ -90,7 +88,6 @@ class Config:
     """Everything that decides a result."""
 
     suite: Literal["micro", "official"] = "micro"
-    recipes: tuple[Recipe, ...] = RECIPES
     data: Data = field(default_factory=Data)
     model: Model = field(default_factory=Model)
     train: Train = field(default_factory=Train)
@@ -130,7 +127,8 @@ def check(config: Config) -> None:
     for name, value in positive.items():
         if not value > 0:
             raise ConfigError(f"{name} is {value}; it has to be above 0")
-    for name, value in {"train.warmup_steps": train.warmup_steps, "train.weight_decay": train.weight_decay}.items():
+    not_negative = {"train.warmup_steps": train.warmup_steps, "train.weight_decay": train.weight_decay}
+    for name, value in not_negative.items():
         if value < 0:
             raise ConfigError(f"{name} is {value}; it cannot be negative")
     if train.batch_size % train.accumulate_steps:
@@ -151,8 +149,6 @@ def check(config: Config) -> None:
     for name, value in data.factors.items():
         if not value >= 0:
             raise ConfigError(f"data.factors.{name} is {value}; a weight cannot be negative")
-    if not config.recipes:
-        raise ConfigError("recipes is empty; name at least one of " + ", ".join(RECIPES))
 
 
 def load(path: Path) -> Config:

@@ -11,6 +11,19 @@ Split = Literal["train", "val", "test"]
 Recipe = Literal["instruct", "multitask_plain", "multitask_tagged"]
 RECIPES: tuple[Recipe, ...] = ("instruct", "multitask_plain", "multitask_tagged")
 
+# The rows of the paper's Figure 4, and whose weights each examines (None: the BLIP-2 start itself).
+# multitask_tagged_tags shows the tagged model the tags it was trained with instead of instructions.
+Row = Literal["blip2", "multitask_plain", "multitask_tagged", "multitask_tagged_tags", "instruct"]
+ROWS: Mapping[Row, Recipe | None] = MappingProxyType(
+    {
+        "blip2": None,
+        "multitask_plain": "multitask_plain",
+        "multitask_tagged": "multitask_tagged",
+        "multitask_tagged_tags": "multitask_tagged",
+        "instruct": "instruct",
+    }
+)
+
 NO_FIELDS: Mapping[str, str] = MappingProxyType({})
 
 

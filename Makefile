@@ -1,0 +1,57 @@
+# make repro      sets up .venv, then runs the whole pipeline and says where the report is
+# make test       the same set-up with test tools, then ruff, mypy and pytest
+# make backbones  trains the shipped frozen parts again (hours on two cores; not needed for anything above)
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := $(CURDIR)/.venv/bin
+export PATH := $(BIN):$(PATH)
+export DVC_NO_ANALYTICS := true
+export DVC_SITE_CACHE_DIR := $(CURDIR)/.dvc/site
+export DO_NOT_TRACK := true
+export MLFLOW_DISABLE_TELEMETRY := true
+export HF_HUB_OFFLINE := 1
+export HF_HUB_DISABLE_TELEMETRY := 1
+export TOKENIZERS_PARALLELISM := false
+
+FROZEN := backbone_vision backbone_language@t5 backbone_language@llama pretrain@t5 pretrain@llama
+
+.PHONY: repro test backbones install
+repro: .venv/.installed .dvc/site
+	dvc repro
+	@echo
+	@echo "Report:     file://$(CURDIR)/reports/index.html  (and reports/main.md)"
+	@echo "MLflow UI:  .venv/bin/workbench ui    then open http://127.0.0.1:5000"
+
+test: .venv/.tested .dvc/site
+	ruff check .
+	mypy
+	pytest
+
+backbones: .venv/.installed .dvc/site
+	python -m workbench.stages.backbone_vision
+	python -m workbench.stages.backbone_language --family t5
+	python -m workbench.stages.backbone_language --family llama
+	python -m workbench.stages.pretrain --family t5
+	python -m workbench.stages.pretrain --family llama
+	dvc commit --force $(FROZEN)
+
+install: .venv/.installed
+
+.venv/.python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=python3.x")'
+	$(PYTHON) -m venv .venv
+	touch $@
+
+# torch alone and first: nothing that follows may pull another build of it in
+.venv/.installed: .venv/.python constraints.txt pyproject.toml
+	pip install --disable-pip-version-check -q "$$(grep '^torch==' constraints.txt)"
+	pip install --disable-pip-version-check -q -c constraints.txt -e .
+	touch $@
+
+.venv/.tested: .venv/.installed
+	pip install --disable-pip-version-check -q -c constraints.txt -e '.[test]'
+	touch $@
+
+# DVC keeps pickles there, by default in a folder that everybody can write to (CVE-2025-69872)
+.dvc/site:
+	mkdir -m 700 -p $@
