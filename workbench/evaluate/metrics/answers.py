@@ -21,8 +21,8 @@ def vqa_accuracy(answer: str, references: Sequence[str]) -> float:
     """
     if len(references) < 4:
         raise ValueError(
-            f"vqa_accuracy leaves one annotator out and cannot reach 100 with only "
-            f"{len(references)} reference(s) ({', '.join(map(repr, references))}); set the dataset's metric to exact_match"
+            f"vqa_accuracy leaves one annotator out and cannot reach 100 with only {len(references)} "
+            f"reference(s) ({', '.join(map(repr, references))}); set the dataset's metric to exact_match"
         )
     given = normalise(answer)
     agrees = [normalise(reference) == given for reference in references]

@@ -1,0 +1,218 @@
+"""From tables to the comparisons of the paper's Figure 4: scores, averages and paired differences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+
+from workbench.report.stats import (
+    BOOTSTRAPPED,
+    Floats,
+    Interval,
+    Resampling,
+    clustered,
+    percentile,
+    replicates,
+    resample,
+    value_of,
+)
+from workbench.report.table import ReportError, Tables
+
+
+class Dataset(Protocol):
+    """What the report wants to know of a catalogue entry."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def category(self) -> str: ...
+    @property
+    def metric(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """The catalogue, passed in because the report does not know the data's room.
+
+    Attributes:
+        datasets: in the order of the tables; the external ones too.
+        held_in, held_out: names; what is in neither is in no average.
+        figure4: the held-out sets that the paper's Figure 4 averages.
+        sampling: rule (sqrt, uniform, proportional) -> dataset -> probability, the manual factors in.
+    """
+
+    datasets: Sequence[Dataset]
+    held_in: Sequence[str]
+    held_out: Sequence[str]
+    figure4: Sequence[str]
+    sampling: Mapping[str, Mapping[str, float]]
+
+    @property
+    def groups(self) -> Mapping[str, Sequence[str]]:
+        """The averages: title -> datasets."""
+        percent = [d.name for d in self.datasets if d.metric != "cider"]
+        return {
+            HELD_IN: self.held_in,
+            HELD_OUT: self.figure4,
+            "held-out, all": self.held_out,
+            "held-in, without CIDEr": [name for name in self.held_in if name in percent],
+            "held-out, without CIDEr": [name for name in self.held_out if name in percent],
+        }
+
+
+HELD_IN = "held-in"
+HELD_OUT = "held-out (Figure 4)"
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Values with 95 % intervals over images; every frame has value, low, high, error, clusters.
+
+    Attributes:
+        scores: row, dataset, metric, blind, n.
+        averages: row, group, datasets, blind.
+        differences: minuend, subtrahend ("blind" for the same row without the picture), group (an
+            average's title or a dataset's name).
+    """
+
+    scores: pd.DataFrame
+    averages: pd.DataFrame
+    differences: pd.DataFrame
+
+    def average(self, row: str, group: str, blind: bool = False) -> Interval | None:
+        """One average; None if the row was not scored blind."""
+        frame = self.averages
+        return _one(frame[(frame["row"] == row) & (frame["group"] == group) & (frame["blind"] == blind)])
+
+    def score(self, row: str, dataset: str, blind: bool = False) -> Interval | None:
+        """One score; None where there is none."""
+        frame = self.scores
+        return _one(frame[(frame["row"] == row) & (frame["dataset"] == dataset) & (frame["blind"] == blind)])
+
+    def difference(self, minuend: str, subtrahend: str, group: str) -> Interval | None:
+        """One difference; None if one of the rows is missing."""
+        frame = self.differences
+        frame = frame[(frame["minuend"] == minuend) & (frame["subtrahend"] == subtrahend)]
+        return _one(frame[frame["group"] == group])
+
+
+@dataclass(frozen=True, slots=True)
+class _Cell:
+    """One row's predictions on one dataset, with or without the picture, in the order of example ids."""
+
+    metric: str
+    shares: Floats
+    images: list[str]
+    value: float
+    replicated: Floats
+
+    def interval(self) -> Interval:
+        if self.metric in BOOTSTRAPPED:
+            return percentile(self.value, self.replicated, len(set(self.images)))
+        return clustered(self.shares, self.images)
+
+    def minus(self, other: _Cell) -> Interval:
+        if self.metric in BOOTSTRAPPED:
+            difference = self.value - other.value
+            return percentile(difference, self.replicated - other.replicated, len(set(self.images)))
+        return clustered(self.shares - other.shares, self.images)
+
+
+Cells = Mapping[tuple[str, bool, str], _Cell]
+
+
+def compare(tables: Tables, suite: Suite) -> Comparison:
+    """All scores, averages and differences with their intervals.
+
+    Means of shares have image-clustered errors; CIDEr, AUC, MRR and averages over datasets an image
+    bootstrap, the same counts for all rows, so that differences are paired.
+
+    Raises:
+        ReportError: if a dataset of the suite was not scored, or one is unknown to it.
+    """
+    known, scored = {d.name for d in suite.datasets}, set(tables.scores["dataset"])
+    if unknown := sorted(scored - known):
+        raise ReportError(f"{unknown[0]} was scored but is not in the catalogue; run `dvc repro`")
+    if absent := sorted({*suite.held_in, *suite.held_out} - scored):
+        raise ReportError(f"{absent[0]} is in the catalogue but was not scored; run `dvc repro`")
+    resampling = resample(tables.predictions["image_id"])
+    cells = {
+        (str(row), bool(blind), str(dataset)): _cell(part.sort_values("example_id"), resampling)
+        for (row, blind, dataset), part in tables.predictions.groupby(["row", "blind", "dataset"], sort=False)
+    }
+    order = {d.name: place for place, d in enumerate(suite.datasets)}
+    scores = [
+        {"row": row, "dataset": name, "metric": cell.metric, "blind": blind, "n": len(cell.shares)}
+        | asdict(cell.interval())
+        for (row, blind, name), cell in sorted(
+            cells.items(), key=lambda item: (tables.rows.index(item[0][0]), item[0][1], order[item[0][2]])
+        )
+    ]
+    return Comparison(
+        pd.DataFrame(scores),
+        pd.DataFrame(_averages(cells, tables.rows, suite)),
+        pd.DataFrame(_differences(cells, tables.rows, suite)),
+    )
+
+
+def _cell(part: pd.DataFrame, resampling: Resampling) -> _Cell:
+    metric = str(part["metric"].iloc[0])
+    shares, positive = part["score"].to_numpy(float), part["positive"].to_numpy(bool)
+    images = [str(image) for image in part["image_id"]]
+    replicated = replicates(metric, shares, positive, images, resampling)
+    return _Cell(metric, shares, images, value_of(metric, shares, positive), replicated)
+
+
+def _averages(cells: Cells, rows: Sequence[str], suite: Suite) -> list[dict[str, Any]]:
+    found = []
+    for row in rows:
+        for blind in (False, True):
+            for group, names in suite.groups.items():
+                parts = [cells[row, blind, name] for name in names if (row, blind, name) in cells]
+                if parts and len(parts) == len(names):
+                    line = {"row": row, "group": group, "datasets": len(names), "blind": blind}
+                    found.append(line | asdict(_mean(parts)))
+    return found
+
+
+def _mean(parts: Sequence[_Cell], others: Sequence[_Cell] | None = None) -> Interval:
+    """The average of the parts, or of parts minus others, each dataset counting the same."""
+    values = np.array([part.value for part in parts])
+    replicated = np.stack([part.replicated for part in parts])
+    if others is not None:
+        values = values - [other.value for other in others]
+        replicated = replicated - np.stack([other.replicated for other in others])
+    images = {image for part in parts for image in part.images}
+    return percentile(float(values.mean()), replicated.mean(0), len(images))
+
+
+def _differences(cells: Cells, rows: Sequence[str], suite: Suite) -> list[dict[str, Any]]:
+    """`instruct` minus each other row, and each row minus itself without the picture."""
+    pairs = [(("instruct", False), (row, False)) for row in rows if row != "instruct" and "instruct" in rows]
+    pairs += [((row, False), (row, True)) for row in rows]
+    found = []
+    for minuend, subtrahend in pairs:
+        names = {"minuend": minuend[0], "subtrahend": "blind" if subtrahend[1] else subtrahend[0]}
+        for group, members in suite.groups.items():
+            if members and all((*subtrahend, name) in cells for name in members):
+                ours, theirs = ([cells[(*side, name)] for name in members] for side in (minuend, subtrahend))
+                found.append(names | {"group": group} | asdict(_mean(ours, theirs)))
+        for dataset in suite.datasets:
+            if (*subtrahend, dataset.name) in cells:
+                cell, other = cells[(*minuend, dataset.name)], cells[(*subtrahend, dataset.name)]
+                found.append(names | {"group": dataset.name} | asdict(cell.minus(other)))
+    return found
+
+
+def _one(frame: pd.DataFrame) -> Interval | None:
+    if frame.empty:
+        return None
+    line = frame.iloc[0]
+    value, low, high, error = (float(line[name]) for name in ("value", "low", "high", "error"))
+    return Interval(value, low, high, error, int(line["clusters"]))
