@@ -50,6 +50,10 @@ def language_folder(folder: Path, family: Family, tied: bool = True) -> Path:
             pad_token_id=PAD, eos_token_id=END, decoder_start_token_id=PAD, tie_word_embeddings=tied,
         )  # fmt: skip
         model = T5ForConditionalGeneration(config)
+        for block in model.decoder.block:  # else answers hardly depend on what the encoder read
+            for part in (block.layer[1].EncDecAttention, block.layer[2].DenseReluDense):
+                for weight in part.parameters():
+                    weight.data.mul_(3.0)
     else:
         llama = LlamaConfig(
             vocab_size=VOCABULARY, hidden_size=WIDTH, intermediate_size=64, num_hidden_layers=2,

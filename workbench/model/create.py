@@ -52,7 +52,7 @@ def new(
         ModelError: when a folder is not what it should be.
     """
     vision, language = _vision(vision_folder), _language(language_folder)
-    vocabulary = language.get_input_embeddings().weight.shape[0]
+    vocabulary = int(language.config.vocab_size)
     if not 0 <= image_token_id < vocabulary:
         raise ModelError(
             f"image_token_id {image_token_id} is outside the {vocabulary} tokens of {language_folder}; "
