@@ -1,0 +1,218 @@
+"""The frozen encoder's output for every picture and frame, once, in one memory-mapped half-precision file.
+
+    features.f16  (n, N, V) float16, row-major; row 0 belongs to an empty grey canvas
+    index.json    what identifies the encoder and the prepared data, the shape, the content key of each
+                  row, the row of each image reference, and the SHA-256 of features.f16
+
+Both are replaced whole, the index last. Features are those before the post layer norm, which is trained.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow.parquet
+import torch
+from PIL import Image
+from torch import Tensor
+
+from workbench.data.encoder import Encoder, encode
+from workbench.data.images import content_key, open_image
+from workbench.files import digest, file_sha256, read_json, replacing, write_json
+
+FEATURES, INDEX = "features.f16", "index.json"
+BLANK = "blank"  # the content key of the empty grey canvas
+GREY = (128, 128, 128)
+_REMEDY = "rerun the stage features"
+Rows = npt.NDArray[np.float16]
+
+
+class FeatureStoreError(ValueError):
+    """The feature store is missing, damaged, or belongs to other pictures or another encoder."""
+
+
+class FeatureStore:
+    """Read access to a built store.
+
+    Attributes:
+        blank: (N, V) float32 features of the empty grey canvas, the blind input.
+    """
+
+    def __init__(self, rows: Rows, refs: dict[str, int]) -> None:
+        self._rows, self._refs = rows, refs
+        self.blank = torch.from_numpy(np.float32(rows[0]))
+
+    @classmethod
+    def open(cls, out: Path, *, prepared: Path, encoder: Path) -> FeatureStore:
+        """Verifies the store against its checksum, the prepared data and the encoder, then maps it.
+
+        Raises:
+            FeatureStoreError: naming the file and the remedy.
+        """
+        index = _read_index(out)
+        if index["encoder"] != Encoder.open(encoder).identity:
+            raise FeatureStoreError(
+                f"{out / INDEX} was built with another encoder or preprocessing than {encoder}; {_REMEDY}"
+            )
+        if index["prepared"] != _prepared_identity(prepared):
+            raise FeatureStoreError(f"{out / INDEX} was built before {prepared} changed; {_REMEDY}")
+        return cls(_map(out, index), index["refs"])
+
+    def take(self, refs: Sequence[str]) -> Tensor:
+        """(len(refs), N, V) float32 features of the pictures, in order.
+
+        Raises:
+            FeatureStoreError: naming a reference that is not in the store.
+        """
+        try:
+            rows = [self._refs[ref] for ref in refs]
+        except KeyError as error:
+            raise FeatureStoreError(f"the feature store has no picture {error}; {_REMEDY}") from error
+        return torch.from_numpy(np.float32(self._rows[rows]))
+
+
+def build(
+    prepared: Path,
+    encoder: Path,
+    out: Path,
+    *,
+    batch_size: int = 64,
+    device: torch.device | str = "cpu",
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> None:
+    """Brings the store up to date: rows of pictures it already holds are copied, the others encoded.
+
+    Rows are keyed by the picture's content, the encoder's weights and the preprocessing; pictures that
+    no example shows any more are dropped. A damaged store is rebuilt.
+
+    Args:
+        prepared: folder of the stage prepare: <dataset>/<split>.parquet, pictures, manifest.json.
+        encoder: InstructBLIP, BLIP-2 or vision model folder.
+        progress: called with the numbers of rows done and in all.
+
+    Raises:
+        FeatureStoreError: when a feature exceeds half precision, naming the picture.
+        ImageError: for a missing or truncated picture.
+    """
+    source = Encoder.open(encoder)
+    body: dict[str, Any] = {"encoder": source.identity, "prepared": _prepared_identity(prepared)}
+    with ThreadPoolExecutor() as pool:
+        refs = image_refs(prepared)
+        keys = list(pool.map(lambda ref: content_key(prepared, ref), refs))
+    first = {BLANK: ""} | dict(reversed([*zip(keys, refs, strict=True)]))
+    wanted = sorted(first, key=lambda key: first[key])
+    old_keys, old = _reusable(out, source.identity)
+    if old_keys == wanted:
+        body |= {name: _read_index(out)[name] for name in ("shape", "sha256")}
+        progress(len(wanted), len(wanted))
+    else:
+        hasher, done = hashlib.sha256(), 0
+        with replacing(out / FEATURES) as temporary, temporary.open("wb") as file:
+            known = {key: row for row, key in enumerate(old_keys)}
+            for rows in _rows(prepared, source, first, wanted, known, old, batch_size, device):
+                file.write(rows.data)
+                hasher.update(rows.data)
+                done += len(rows)
+                progress(done, len(wanted))
+        body |= {"shape": [done, *rows.shape[1:]], "sha256": hasher.hexdigest()}
+    place = {key: row for row, key in enumerate(wanted)}
+    body |= {"keys": wanted, "refs": {ref: place[key] for ref, key in zip(refs, keys, strict=True)}}
+    write_json(out / INDEX, body | {"digest": digest(body)})
+
+
+def image_refs(prepared: Path) -> list[str]:
+    """Every image reference of every prepared example, sorted.
+
+    Raises:
+        FeatureStoreError: when nothing is prepared.
+    """
+    refs: set[str] = set()
+    for path in sorted(prepared.glob("*/*.parquet")):
+        column = pyarrow.parquet.read_table(path, columns=["images"]).column("images")
+        refs.update(column.combine_chunks().flatten().to_pylist())
+    if not refs:
+        raise FeatureStoreError(f"{prepared} holds no examples with pictures; rerun the stage prepare")
+    return sorted(refs)
+
+
+def _rows(
+    prepared: Path,
+    source: Encoder,
+    first: dict[str, str],
+    wanted: list[str],
+    known: dict[str, int],
+    old: Rows | None,
+    batch_size: int,
+    device: torch.device | str,
+) -> Iterator[Rows]:
+    """(at most batch_size, N, V) rows of the wanted keys in order, copied from `old` or encoded."""
+    model = source.load(device)
+
+    def picture(key: str) -> Image.Image:
+        size = (source.preprocessing.width, source.preprocessing.height)
+        return Image.new("RGB", size, GREY) if key == BLANK else open_image(prepared, first[key])
+
+    with ThreadPoolExecutor() as pool:
+        for start in range(0, len(wanted), batch_size):
+            chunk = wanted[start : start + batch_size]
+            missing = [key for key in chunk if key not in known]
+            fresh: dict[str, Rows] = {}
+            if missing:
+                pixels = source.preprocessing.pixels(list(pool.map(picture, missing)))
+                encoded = _half(encode(model, pixels), [first[key] for key in missing])
+                fresh = dict(zip(missing, encoded, strict=True))
+            yield np.stack([fresh[key] if old is None or key in fresh else old[known[key]] for key in chunk])
+
+
+def _half(features: Tensor, refs: list[str]) -> Rows:
+    halves = features.half()
+    for row, ref in zip(halves, refs, strict=True):
+        if not row.isfinite().all():
+            raise FeatureStoreError(
+                f"the encoder's output for {ref or 'the grey canvas'} is not finite in half precision; "
+                "its weights may be damaged, or its activations exceed 65504: choose another encoder"
+            )
+    return halves.numpy()
+
+
+def _reusable(out: Path, identity: dict[str, str]) -> tuple[list[str], Rows | None]:
+    """Keys and rows of an intact store of the same encoder; none of a missing, damaged or other one."""
+    try:
+        index = _read_index(out)
+        return (index["keys"], _map(out, index)) if index["encoder"] == identity else ([], None)
+    except FeatureStoreError:
+        return [], None  # build is the remedy of every such error
+
+
+def _read_index(out: Path) -> dict[str, Any]:
+    path = out / INDEX
+    try:
+        index: dict[str, Any] = read_json(path)
+        body = {name: value for name, value in index.items() if name != "digest"}
+        if index["digest"] == digest(body):
+            return index
+    except FileNotFoundError as error:
+        raise FeatureStoreError(f"{path} does not exist; {_REMEDY}") from error
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise FeatureStoreError(f"{path} is damaged ({error}); {_REMEDY}") from error
+    raise FeatureStoreError(f"{path} does not match its own digest; {_REMEDY}")
+
+
+def _map(out: Path, index: dict[str, Any]) -> Rows:
+    path = out / FEATURES
+    if not path.is_file() or file_sha256(path) != index["sha256"]:
+        raise FeatureStoreError(f"{path} is missing or does not match its checksum in {INDEX}; {_REMEDY}")
+    return np.memmap(path, dtype=np.float16, mode="r", shape=tuple(index["shape"]))
+
+
+def _prepared_identity(prepared: Path) -> str:
+    path = prepared / "manifest.json"
+    if not path.is_file():
+        raise FeatureStoreError(f"{path} does not exist; rerun the stage prepare")
+    return file_sha256(path)
