@@ -1,0 +1,132 @@
+"""What reaches MLflow, and what happens when it does not."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from workbench import config, tracking
+from workbench.surroundings import alive, flatten, own_identity
+
+TAGS = {"stage": "tune", "recipe": "instruct", "seed": "1"}
+AWAY = config.changed(config.Config(), {"tracking.uri": "http://127.0.0.1:9"})
+
+
+def record(home: Path, settings: config.Config, signature: str, steps: range) -> None:
+    with tracking.run(home, settings, name="r", signature=signature, tags=TAGS) as track:
+        for _ in track.follow((step, {"loss": 1.0 / step}) for step in steps):
+            pass
+
+
+def found(home: Path) -> list:
+    client, experiment = tracking.connect(home, config.Tracking())
+    return client.search_runs([experiment])
+
+
+def steps_of(home: Path, run_id: str) -> list[int]:
+    client, _ = tracking.connect(home, config.Tracking())
+    return [point.step for point in client.get_metric_history(run_id, "loss")]
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory):
+    """A home whose database is made once: its migrations take seconds."""
+    home = tmp_path_factory.mktemp("home")
+    tracking.connect(home, config.Tracking())
+    return home
+
+
+@pytest.fixture
+def home(template, tmp_path):
+    (tmp_path / "mlflow.db").write_bytes((template / "mlflow.db").read_bytes())
+    return tmp_path
+
+
+def test_a_run_arrives_whole(home):
+    sample = home / "sample.txt"
+    sample.write_text("a red car")
+    with tracking.run(home, config.Config(), name="r", signature="s1", tags=TAGS) as track:
+        track.metrics(1, {"loss": 2.0})
+        track.artifact(sample)
+    (run,) = found(home)
+    assert run.info.status == "FINISHED"
+    assert run.data.params["train.steps"] == "1000"
+    assert run.data.tags["recipe"] == "instruct"
+    assert run.data.metrics["loss"] == 2.0
+    client, _ = tracking.connect(home, config.Tracking())
+    assert [file.path for file in client.list_artifacts(run.info.run_id)] == ["sample.txt"]
+    assert not list((home / "spool").glob("*.jsonl"))
+
+
+def test_an_error_marks_the_run_failed_and_passes_through(home):
+    with (
+        pytest.raises(RuntimeError, match="NaN"),
+        tracking.run(home, config.Config(), name="r", signature="s1", tags=TAGS),
+    ):
+        raise RuntimeError("NaN")
+    assert found(home)[0].info.status == "FAILED"
+
+
+def test_without_a_server_the_run_goes_on_and_is_sent_later(home):
+    record(home, AWAY, "s1", range(1, 4))
+    assert (home / "spool" / "s1.jsonl").exists()
+    # the process is this very one and lives: pretend that it is gone, as for a real later run
+    spooled = home / "spool" / "s1.jsonl"
+    spooled.write_text(spooled.read_text().replace(own_identity(), own_identity().rsplit(":", 2)[0] + ":1:0"))
+    record(home, config.Config(), "s2", range(1, 2))
+    runs = {run.data.tags[tracking.SIGNATURE]: run for run in found(home)}
+    assert set(runs) == {"s1", "s2"}
+    assert steps_of(home, runs["s1"].info.run_id) == [1, 2, 3]
+    assert not list((home / "spool").glob("*.jsonl"))
+
+
+def die_in_the_middle(home: Path) -> None:
+    with tracking.run(home, config.Config(), name="r", signature="s1", tags=TAGS) as track:
+        for step in (1, 2, 3):
+            track.metrics(step, {"loss": 1.0})
+        with track.path.open("a") as torn:
+            torn.write('{"event": "metr')
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_killed_run_is_marked_and_resumed_without_doubled_steps(home):
+    process = multiprocessing.get_context("spawn").Process(target=die_in_the_middle, args=(home,))
+    process.start()
+    process.join()
+    tracking.tidy(home, config.Tracking())
+    (run,) = found(home)
+    assert run.info.status == "KILLED"
+    record(home, config.Config(), "s1", range(2, 6))  # its checkpoint was at step 1
+    (run,) = found(home)
+    assert run.info.status == "FINISHED"
+    assert steps_of(home, run.info.run_id) == [1, 2, 3, 4, 5]
+
+
+def connect(home: Path) -> None:
+    tracking.connect(home, config.Tracking())
+
+
+def test_processes_that_start_together_on_no_database_do_not_break_it(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    together = [context.Process(target=connect, args=(tmp_path,)) for _ in range(3)]
+    for process in together:
+        process.start()
+    for process in together:
+        process.join()
+    assert [process.exitcode for process in together] == [0, 0, 0]
+    assert found(tmp_path) == []
+
+
+def test_processes_are_told_apart():
+    assert alive(own_identity())
+    host, pid, _ = own_identity().rsplit(":", 2)
+    assert not alive(f"{host}:{pid}:12.0")
+    assert alive("elsewhere:1:12.0")
+
+
+def test_parameters_become_flat_text():
+    assert flatten({"a": {"b": 1, "c": []}, "d": "x"}) == {"a.b": "1", "a.c": "[]", "d": "x"}

@@ -1,0 +1,280 @@
+"""One MLflow run per training and per scoring; training never waits for a tracking server.
+
+Everything goes through a spool: each event is a line appended to ``spool/<signature>.jsonl``, and
+what has not been sent is sent in batches every few seconds. When the server or the database is away
+the lines stay, and the next run to start sends them; a killed process loses at most a torn last line.
+MLflow is for people: the records on disk are the truth (experiment/record.py).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock, Timeout
+
+from workbench import config, files
+from workbench.surroundings import alive, flatten, own_identity, surroundings, watching
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+log = logging.getLogger(__name__)
+
+SEND_EVERY_SECONDS = 10.0
+RETRY_AFTER_SECONDS = 60.0
+LARGEST_BATCH = 1000  # MLflow's limit of metrics in one call
+SIGNATURE = "workbench.signature"
+OWNER = "workbench.owner"
+Event = dict[str, Any]
+Point = tuple[int, Mapping[str, float]]
+
+
+class Track:
+    """The open run of this process: appends to its spool file and sends from time to time."""
+
+    def __init__(self, home: Path, options: config.Tracking, signature: str) -> None:
+        self._home, self._options = home, options
+        self.path = home / "spool" / f"{signature}.jsonl"
+        self._lock = threading.Lock()
+        self._next_send = time.monotonic() + SEND_EVERY_SECONDS
+        known = _repair(self.path)
+        self._last_step = max((e["step"] for e in known if e["event"] == "metrics"), default=-1)
+
+    def follow(self, stream: Iterable[Point]) -> Iterator[Point]:
+        """Passes on what a loop yields, (step, metrics), and records it on the way."""
+        for step, values in stream:
+            self.metrics(step, values)
+            yield step, values
+
+    def metrics(self, step: int, values: Mapping[str, float]) -> None:
+        """Records one point of the curves; steps that an earlier, killed process recorded are left alone."""
+        if step > self._last_step:
+            self._last_step = step
+            self.event("metrics", step=step, values=dict(values))
+        if time.monotonic() >= self._next_send:
+            self.send()
+
+    def system(self, second: int, values: Mapping[str, float]) -> None:
+        """Records the machine's load."""
+        self.event("system", step=second, values=dict(values))
+
+    def artifact(self, path: Path, folder: str = "") -> None:
+        """Attaches a file; it is read when it is sent, so it has to stay where it is."""
+        self.event("artifact", path=str(path.resolve()), folder=folder)
+
+    def event(self, kind: str, **content: Any) -> None:
+        """Appends one line to the spool; the only way into it."""
+        line = json.dumps({"event": kind, "time": int(time.time() * 1000), **content})
+        with self._lock, self.path.open("a", encoding="utf-8") as opened:
+            opened.write(line + "\n")
+
+    def send(self) -> bool:
+        """Sends what is unsent; says whether MLflow took it. A failure is logged and tried again later."""
+        try:
+            deliver(self.path, self._home, self._options)
+        except unavailable() as error:
+            log.warning("tracking is away (%s); %s is sent later", _short(error), self.path)
+            self._next_send = time.monotonic() + RETRY_AFTER_SECONDS
+            return False
+        self._next_send = time.monotonic() + SEND_EVERY_SECONDS
+        return True
+
+
+@contextmanager
+def run(
+    home: Path, settings: config.Config, *, name: str, signature: str, tags: Mapping[str, str]
+) -> Iterator[Track]:
+    """Records the block as one MLflow run, found again by its signature when an earlier try was killed.
+
+    Args:
+        home: the repository root: spool/, mlflow.db and mlruns/ live there.
+        settings: logged as the run's parameters.
+        signature: what the run's result follows from; also the name of its spool file.
+        tags: stage, recipe, seed, suite, hashes.
+    """
+    options = settings.tracking
+    (home / "spool").mkdir(parents=True, exist_ok=True)
+    tidy(home, options)
+    track = Track(home, options, signature)
+    everything = {**tags, **surroundings(), SIGNATURE: signature, OWNER: own_identity()}
+    track.event("run", name=name, tags=everything, params=flatten(settings.to_dict()))
+    track.send()
+    status = "FAILED"
+    try:
+        with watching(options.system_metrics_seconds, track.system):
+            yield track
+        status = "FINISHED"
+    except KeyboardInterrupt:
+        status = "KILLED"
+        raise
+    finally:
+        track.event("end", status=status)
+        track.send()
+
+
+def deliver(path: Path, home: Path, options: config.Tracking) -> None:
+    """Sends the unsent lines of a spool file and removes the file once its run has ended.
+
+    Repeating a delivery changes nothing: a point is the same point by key, step, time and value.
+
+    Raises:
+        whatever `unavailable` lists: the server or the database is away.
+    """
+    from mlflow.entities import Metric
+
+    state = path.with_suffix(".sent")
+    sent: dict[str, Any] = files.read_json(state) if state.exists() else {"lines": 0, "run_id": None}
+    events = _read(path)
+    fresh = events[sent["lines"] :]
+    if not fresh:
+        return
+    client, experiment = connect(home, options)
+    points: list[Metric] = []
+    for event in fresh:
+        kind = event["event"]
+        if kind == "run":
+            sent["run_id"] = _find_or_create(client, experiment, event, sent["run_id"])
+        elif kind in ("metrics", "system"):
+            points += [Metric(k, v, event["time"], event["step"]) for k, v in event["values"].items()]
+        elif kind == "artifact" and Path(event["path"]).is_file():
+            client.log_artifact(sent["run_id"], event["path"], event["folder"] or None)
+    for start in range(0, len(points), LARGEST_BATCH):
+        client.log_batch(sent["run_id"], metrics=points[start : start + LARGEST_BATCH])
+    last = events[-1]
+    if last["event"] == "end":
+        client.set_terminated(sent["run_id"], last["status"], last["time"])
+        path.unlink()
+        state.unlink(missing_ok=True)
+    else:
+        files.write_json(state, {"lines": len(events), "run_id": sent["run_id"]})
+
+
+def tidy(home: Path, options: config.Tracking) -> None:
+    """Sends what earlier processes left in the spool and marks runs whose process is gone as KILLED."""
+    try:
+        with FileLock(home / "spool" / ".lock", timeout=0):
+            for path in sorted((home / "spool").glob("*.jsonl")):
+                if not alive(_owner(path)):
+                    deliver(path, home, options)
+            for run_id in stale(home, options):
+                connect(home, options)[0].set_terminated(run_id, "KILLED")
+    except Timeout:
+        return  # another process is doing just this
+    except unavailable() as error:
+        log.warning("tracking is away (%s); what waits in spool/ is sent by a later run", _short(error))
+
+
+def stale(home: Path, options: config.Tracking) -> list[str]:
+    """Ids of runs that MLflow holds for running although their process on this machine is gone."""
+    client, experiment = connect(home, options)
+    running = client.search_runs([experiment], "attributes.status = 'RUNNING'", max_results=1000)
+    return [r.info.run_id for r in running if OWNER in r.data.tags and not alive(r.data.tags[OWNER])]
+
+
+def connect(home: Path, options: config.Tracking) -> tuple[MlflowClient, str]:
+    """A client and the experiment's id; the database is made and brought up to date under a lock first.
+
+    MLflow's own first use is not safe: two processes that migrate a fresh sqlite file at once leave it
+    unusable for ever.
+    """
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")  # the default waits four minutes
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
+    from mlflow import MlflowClient
+
+    uri = options.uri or database_uri(home)
+    with FileLock(home / "mlflow.db.lock"):
+        if not options.uri:
+            _prepare_database(home / "mlflow.db")
+        client = MlflowClient(uri)
+        found = client.get_experiment_by_name(options.experiment)
+        if found is not None:
+            return client, found.experiment_id
+        place = None if options.uri else (home / "mlruns").resolve().as_uri()
+        return client, client.create_experiment(options.experiment, artifact_location=place)
+
+
+def database_uri(home: Path) -> str:
+    """Where MLflow's tables are when no server is named."""
+    return f"sqlite:///{home.resolve() / 'mlflow.db'}"
+
+
+def unavailable() -> tuple[type[Exception], ...]:
+    """What MLflow raises when its server or database cannot be reached or is not what it should be."""
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    return (MlflowException, SQLAlchemyError, OSError)  # requests' errors are OSErrors
+
+
+def _prepare_database(path: Path) -> None:
+    from mlflow.store.db import utils
+
+    if not path.exists():  # made under another name, so that a kill leaves nothing half migrated
+        fresh = path.with_name("mlflow.db.new")
+        fresh.unlink(missing_ok=True)
+        engine = utils.create_sqlalchemy_engine(f"sqlite:///{fresh}")
+        utils._initialize_tables(engine)
+        engine.dispose()
+        fresh.replace(path)
+        return
+    engine = utils.create_sqlalchemy_engine(f"sqlite:///{path}")
+    if utils._get_schema_version(engine) != utils._get_latest_schema_revision():
+        utils._upgrade_db(engine)  # what `mlflow db upgrade` calls
+    engine.dispose()
+
+
+def _find_or_create(client: MlflowClient, experiment: str, event: Event, run_id: str | None) -> str:
+    from mlflow.entities import Param, RunTag
+
+    if run_id is None:
+        mark = event["tags"][SIGNATURE]
+        found = client.search_runs([experiment], f"tags.`{SIGNATURE}` = '{mark}'", max_results=1)
+        if found and found[0].info.status != "FINISHED":
+            run_id = found[0].info.run_id
+    tags = [RunTag(key, value) for key, value in event["tags"].items()]
+    if run_id is not None:  # parameters cannot be logged twice
+        client.update_run(run_id, "RUNNING")
+        client.log_batch(run_id, tags=tags)
+        return str(run_id)
+    created = client.create_run(experiment, event["time"], run_name=event["name"])
+    params = [Param(key, value[:6000]) for key, value in event["params"].items()]
+    client.log_batch(created.info.run_id, params=params, tags=tags)
+    return str(created.info.run_id)
+
+
+def _repair(path: Path) -> list[Event]:
+    """Cuts a torn last line off, so that the next one starts on its own; returns what is there."""
+    if not path.exists():
+        return []
+    content = path.read_bytes()
+    whole = content[: content.rfind(b"\n") + 1]
+    if whole != content:
+        path.write_bytes(whole)
+    return _read(path)
+
+
+def _read(path: Path) -> list[Event]:
+    if not path.exists():
+        return []
+    lines = path.read_text(encoding="utf-8").split("\n")
+    return [json.loads(line) for line in lines[:-1]]  # a torn last line has no end
+
+
+def _owner(path: Path) -> str:
+    owners = [event["tags"][OWNER] for event in _read(path) if event["event"] == "run"]
+    return owners[-1] if owners else own_identity()
+
+
+def _short(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
