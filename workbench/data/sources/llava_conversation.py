@@ -1,0 +1,18 @@
+"""LLaVA's conversations in miniature: a chat question and an answer in whole sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from workbench.data.micro.dialogue import conversation
+from workbench.data.micro.pools import Item, coco, item
+from workbench.data.micro.sampling import stream
+from workbench.records import Split
+
+
+def micro(split: Split, count: int, seed: int) -> Iterator[Item]:
+    """One example per picture; the question is used as it is, without a template."""
+    for index in range(count):
+        scene = coco(split, index, seed)
+        question, answer = conversation(scene, stream(seed, "llava_conversation", split, index))
+        yield item("llava_conversation", split, index, (scene,), (answer,), {"question": question})

@@ -1,0 +1,28 @@
+"""MSVD-QA's twin: what happens in a clip, four frames; a fixed vocabulary is ranked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from workbench.data.micro.asking import choose
+from workbench.data.micro.concepts import BY_NAME
+from workbench.data.micro.motion import STARS, VOCABULARY, draw_clip, questions
+from workbench.data.micro.pools import Item, item, scene_id
+from workbench.data.micro.sampling import stream
+from workbench.records import Split
+
+KINDS = ("actor", "event", "way", "becomes")
+PER_CLIP = 2
+CAST = tuple(BY_NAME[name] for name in STARS)
+
+
+def micro(split: Split, count: int, seed: int) -> Iterator[Item]:
+    """Two questions to a clip at most, each with one right answer."""
+    for index in range(count):
+        number, turn = divmod(index, PER_CLIP)
+        rng = stream(seed, "msvd_qa", split, number)
+        clip = draw_clip(rng, scene_id("msvd_qa", split, number), CAST)
+        found = [qa for qa in questions(clip, rng) if qa.kind in KINDS]
+        qa = choose(found, rng, PER_CLIP)[turn]
+        fields = {"question": qa.question}
+        yield item("msvd_qa", split, index, clip.frames, (qa.answer,), fields, VOCABULARY)

@@ -1,0 +1,21 @@
+"""VQAv2's question generation: the same questions, to be written for their answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from workbench.data.micro.language import questions
+from workbench.data.micro.pools import Item, item
+from workbench.data.micro.sampling import stream
+from workbench.data.sources import vqav2
+from workbench.records import Split
+
+
+def micro(split: Split, count: int, seed: int) -> Iterator[Item]:
+    """One example per question; its references are the questions with that answer, at most five."""
+    for index in range(count):
+        scene, qa = vqav2.asked(split, index, seed)
+        rng = stream(seed, "vqav2_qg", split, index)
+        same = [other.question for other in questions(scene, vqav2.KINDS, rng) if other.answer == qa.answer]
+        references = list(dict.fromkeys([qa.question, *same]))[:5]
+        yield item("vqav2_qg", split, index, (scene,), references, {"answer": qa.answer})
