@@ -97,6 +97,15 @@ def test_the_first_of_equal_candidates_wins(case: Any) -> None:
     assert len(set(prediction.candidate_scores)) == 1
 
 
+def test_a_candidate_shown_twice_is_scored_once(case: Any) -> None:
+    family, model = case
+    batch = tiny.batch(family, rows=1, candidates=(2,))
+    first, second = batch.examples[0].candidates
+    twice = dataclasses.replace(batch.examples[0], candidates=(second, first, second))
+    (a,), (b,) = rank(model, batch), rank(model, dataclasses.replace(batch, examples=(twice,)))
+    assert b.candidate_scores == (*a.candidate_scores, a.candidate_scores[0])
+
+
 def test_candidates_of_one_token_need_no_second_pass(case: Any) -> None:
     family, model = case
     batch = tiny.batch(family, rows=2, candidates=(2,))

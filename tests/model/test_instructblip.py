@@ -197,6 +197,18 @@ def test_training_moves_the_trained_and_not_the_frozen(folder: Path, family: tin
     assert model.frozen_checksum() != frozen
 
 
+def test_bf16_autocast_stays_near_fp32(folder: Path, family: tiny.Family) -> None:
+    model, batch = load(folder, family), tiny.batch(family)
+    exact = model(batch).loss
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        rough = model(batch).loss
+    rough.backward()
+    assert rough.dtype == torch.float32
+    assert rough != exact
+    torch.testing.assert_close(rough, exact, rtol=0.05, atol=0.0)
+    assert all(p.dtype == torch.float32 for p in model.parameters())
+
+
 def test_half_precision_on_disk_is_computed_in_fp32(family: tiny.Family, tmp_path: Path) -> None:
     folder = tiny.start(tmp_path, family)
     InstructBlipForConditionalGeneration.from_pretrained(folder).half().save_pretrained(folder)

@@ -24,13 +24,12 @@ def rank(model: InstructBlip, batch: Batch, rows_at_once: int = ROWS_AT_ONCE) ->
     Args:
         rows_at_once: candidates scored in one pass; changes memory, never the result.
     """
-    scores = candidate_scores(model, batch, rows_at_once).tolist()
-    predictions, at = [], 0
+    scores = iter(candidate_scores(model, batch, rows_at_once).tolist())
+    predictions = []
     for example, instruction in zip(batch.examples, batch.instructions, strict=True):
-        own = tuple(scores[at : at + len(example.candidates)])
-        at += len(own)
-        best = max(range(len(own)), key=own.__getitem__)
-        predictions.append(Prediction(example, instruction, example.candidates[best], own))
+        score = {text: next(scores) for text in dict.fromkeys(example.candidates)}
+        own = tuple(score[text] for text in example.candidates)
+        predictions.append(Prediction(example, instruction, max(score, key=score.__getitem__), own))
     return predictions
 
 
@@ -42,7 +41,8 @@ def candidate_scores(model: InstructBlip, batch: Batch, rows_at_once: int = ROWS
     assert mask is not None, "a ranking batch has candidates"
     assert owner is not None, "a ranking batch has candidates"
     counts = owner.bincount(minlength=len(batch)).tolist()
-    assert counts == [len(example.candidates) for example in batch.examples], "a row for each candidate"
+    distinct = [len(set(example.candidates)) for example in batch.examples]
+    assert counts == distinct, "one row for each distinct candidate, in order of first appearance"
     language = model.language
     with model.answering():
         reading = language.read(*model.inputs(batch))
