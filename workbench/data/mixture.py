@@ -94,7 +94,8 @@ class Mixture:
                 f"a batch of {count} does not divide among {world} processes; "
                 "make train.batch_size a multiple of their number"
             )
-        philox = np.random.Philox(key=[seed % _WORD, _STREAM], counter=[0, step, 0, 0])
+        key = np.array([seed % _WORD, _STREAM], np.uint64)  # a plain list would pass through float64
+        philox = np.random.Philox(key=key, counter=np.array([0, step, 0, 0], np.uint64))
         words: list[list[int]] = philox.random_raw(3 * count).reshape(count, 3).tolist()
         draws = []
         for which, item, entropy in words[rank::world]:

@@ -115,7 +115,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     try:
         with safe_open(path, "pt") as opened:
             header = json.loads((opened.metadata() or {})["workbench"])
-            return header, {name: opened.get_tensor(name) for name in opened.keys()}
+            return header, {name: opened.get_tensor(name) for name in sorted(opened.keys())}
     except (SafetensorError, OSError, KeyError, json.JSONDecodeError) as error:
         raise CheckpointError(
             f"{path} is damaged or not a checkpoint ({error}); delete it to train from the start"
@@ -145,7 +145,7 @@ def _below(tensors: Mapping[str, Tensor], prefix: str, suffix: str = "") -> dict
 
 def _random_state() -> tuple[dict[str, Any], dict[str, Tensor]]:
     """States of Python, NumPy and PyTorch: what is text, and what is tensors."""
-    legacy: Any = np.random.get_state(legacy=False)  # noqa: NPY002 (whoever uses it, resumes exactly)
+    legacy: Any = np.random.get_state(legacy=False)
     numpy = legacy | {"state": {"pos": legacy["state"]["pos"]}}
     tensors = {
         "random/numpy": torch.from_numpy(legacy["state"]["key"].astype(np.int64)),

@@ -64,8 +64,7 @@ def train(
     Args:
         model: on accelerator.device; called with a Batch, returns a LossSum.
         schedule: number of finished updates -> learning rate of the next.
-        batches: number of finished updates -> this process's micro-batches of the next; a pure
-            function, so that a resumed run sees what an uninterrupted one does.
+        batches: number of finished updates -> this process's micro-batches of the next.
         accelerator: decides device, precision and processes.
         seed: of dropout, redrawn for every step and process, so that a step needs no history.
 
