@@ -1,0 +1,253 @@
+"""Tuning, recorded: the one door to a tuned model. Paper section 3.4 has the three recipes."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from filelock import FileLock
+from torch.utils.flop_counter import FlopCounterMode
+
+from workbench import files, tracking
+from workbench.batch import Batch
+from workbench.config import Config
+from workbench.data.catalog import HELD_IN, entry
+from workbench.data.mixture import Mixture
+from workbench.data.prepare import load_examples
+from workbench.data.templates import Templates, evaluation_text, training_text
+from workbench.evaluate.metrics import score
+from workbench.experiment import record
+from workbench.experiment.answers import WEIGHTS, answers, materials, save_weights
+from workbench.model.instructblip import InstructBlip
+from workbench.progress import shown
+from workbench.records import Recipe
+from workbench.train import checkpoint
+from workbench.train.checkpoint import Progress
+from workbench.train.feed import micro_batches
+from workbench.train.loop import train
+from workbench.train.optimizer import adamw
+from workbench.train.schedule import learning_rate
+
+Curve = dict[str, float]
+CURVE = "curve.jsonl"
+
+
+def fit(config: Config, recipe: Recipe, root: Path) -> Path:
+    """The folder of the finished run: record.json, curve.jsonl, best.safetensors, checkpoint/.
+
+    A finished run is returned as it is; one that was killed goes on from its checkpoint and ends with
+    the same bits; two processes that want the same run wait for each other.
+
+    Args:
+        root: holds data/prepared, data/features and the start; runs/ lies there, or below DVC_ROOT.
+
+    Raises:
+        ValueError: for missing or damaged inputs, naming file and remedy.
+        TrainingDiverged: naming step, dataset and examples.
+    """
+    hashes = signed(config, recipe, root)
+    signature = files.digest(hashes)
+    folder = record.home(root) / "runs" / signature
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / ".lock"):
+        if not (folder / record.RECORD).is_file():
+            _Run(config, recipe, root, folder, hashes).finish()
+    return folder
+
+
+def signed(config: Config, recipe: Recipe, root: Path) -> dict[str, str]:
+    """Hashes of everything a tuned model follows from; what concerns only its evaluation is left out."""
+    datasets = record.held_in(config)
+    source = config.data.templates
+    tuned = {
+        "datasets": sorted(datasets),
+        "factors": _factors(config),
+        "sampling": [config.data.sampling, config.data.mixing],
+        "templates": source if source == "builtin" else files.file_sha256(root / source),
+        "model": {**asdict(config.model), "start": None},
+        "train": asdict(config.train),
+    }
+    return {
+        "recipe": recipe,
+        "config": files.digest(tuned),
+        **record.data_hashes(root, config, datasets, ("train", "val")),
+        "start": record.folder_hash(record.start_folder(config, root)),
+        "catalogue": record.rows_hash(datasets),
+        "code": record.code_hash("workbench.experiment.fit"),
+    }
+
+
+class _Run:
+    """One tuning run on its way to a record."""
+
+    def __init__(
+        self, config: Config, recipe: Recipe, root: Path, folder: Path, hashes: Mapping[str, str]
+    ) -> None:
+        self.config, self.recipe, self.folder, self.hashes = config, recipe, folder, hashes
+        self.home, self.signature = record.home(root), folder.name
+        torch.manual_seed(config.train.seed)
+        self.accelerator = Accelerator(mixed_precision="bf16" if config.train.precision == "bf16" else "no")
+        self.model, self.collator = materials(config, root, self.accelerator.device)
+        self.optimizer = adamw(self.model.trainable(), config.train)
+        names, prepared = record.held_in(config), root / "data/prepared"
+        self.examples = {name: load_examples(prepared, name, "train") for name in names}
+        wanted = config.train.validation_examples
+        self.validation = {name: load_examples(prepared, name, "val")[:wanted] for name in names}
+        sizes = {name: len(examples) for name, examples in self.examples.items()}
+        self.mixture = Mixture(sizes, config.data.sampling, _factors(config), config.data.mixing)
+        templates = Templates.load(_template_source(config, root))
+        self.batches = micro_batches(
+            self.mixture,
+            self.examples,
+            lambda example, draw: training_text(example, recipe, templates, draw),
+            self.collator,
+            config.train,
+            self.accelerator.process_index,
+            self.accelerator.num_processes,
+        )
+        self.progress = Progress(self.signature, 0)
+
+    def finish(self) -> None:
+        """Trains what is left and writes the record."""
+        flops = step_flops(self.model, self.batches) * self.config.train.steps
+        frozen = self.model.frozen_checksum()
+        with tracking.run(
+            self.home, self.config, name=f"tune {self.recipe}", signature=self.signature, tags=self.tags()
+        ) as track:
+            for step, _ in track.follow(self.points()):
+                due = step % self.config.train.checkpoint_every_steps == 0
+                if due or step == self.config.train.steps:
+                    self.save(step)
+            assert self.model.frozen_checksum() == frozen, "training changed a frozen weight"
+            curve = read_curve(self.folder)
+            best = curve[(self.progress.best_step or 1) - 1]
+            record.Record(
+                kind="tune",
+                name=self.recipe,
+                signature=self.signature,
+                suite=self.config.suite,
+                seed=self.config.train.seed,
+                config=self.config.to_dict(),
+                hashes=self.hashes,
+                cost=record.Cost(sum(p["seconds"] for p in curve), flops, record.peak_memory()),
+                examples=dict(sum((Counter(_counts(p)) for p in curve), Counter())),
+                result={"probabilities": self.mixture.probabilities, "best_step": best["step"]}
+                | {key: value for key, value in best.items() if key.startswith("val/")},
+            ).write(self.folder)
+            track.artifact(self.folder / record.RECORD)
+
+    def points(self) -> Iterator[tuple[int, Curve]]:
+        """One point of the curve per step, written to curve.jsonl as well; starts after the checkpoint."""
+        train_config = self.config.train
+        parameters = self.model.trainable()
+        found = checkpoint.load(self.folder / "checkpoint", parameters, self.optimizer, self.signature)
+        self.progress = found or self.progress
+        done = self.progress.step
+        _cut(self.folder, done)
+        stream = train(
+            self.model,
+            self.optimizer,
+            partial(learning_rate, config=train_config),
+            self.batches,
+            self.accelerator,
+            train_config.seed,
+            done,
+            train_config.steps,
+        )
+        with (self.folder / CURVE).open("a", encoding="utf-8") as curve:
+            began = time.perf_counter()
+            for step, metrics in shown(stream, f"tune {self.recipe}", train_config.steps, done):
+                point = _flat(step, metrics)
+                if step % train_config.eval_every_steps == 0 or step == train_config.steps:
+                    point |= self.validate(step)
+                point["seconds"] = time.perf_counter() - began
+                began = time.perf_counter()
+                curve.write(json.dumps(point) + "\n")
+                curve.flush()
+                yield step, {key: value for key, value in point.items() if not key.startswith("drawn/")}
+
+    def validate(self, step: int) -> Curve:
+        """Greedy answers to some validation examples of every held-in dataset; keeps the best weights.
+
+        One checkpoint for all datasets, by the mean of their scores (paper section 2.6).
+        """
+        scores: Curve = {}
+        for name, examples in self.validation.items():
+            said = answers(
+                self.model,
+                self.collator,
+                entry(name),
+                examples,
+                partial(evaluation_text, tags=False),
+                batch_size=self.config.train.batch_size,
+                num_beams=1,
+            )
+            scores[f"val/{name}"] = score(entry(name).metric, said).value
+        mean = statistics.fmean(scores.values())
+        if self.progress.best_score is None or mean > self.progress.best_score:
+            save_weights(self.folder / WEIGHTS, self.model.trainable())
+            self.progress = replace(self.progress, best_score=mean, best_step=step)
+        return {"val": mean, **scores}
+
+    def save(self, step: int) -> None:
+        """Makes the run resumable from this step."""
+        self.progress = replace(self.progress, step=step)
+        checkpoint.save(self.folder / "checkpoint", self.model.trainable(), self.optimizer, self.progress)
+
+    def tags(self) -> dict[str, str]:
+        """What the MLflow run is found by."""
+        named = {"stage": "tune", "recipe": self.recipe, "suite": self.config.suite}
+        hashes = {f"hash.{key}": value for key, value in self.hashes.items() if key != "recipe"}
+        return named | {"seed": str(self.config.train.seed)} | hashes
+
+
+def step_flops(model: InstructBlip, batches: Callable[[int], Iterator[Batch]]) -> float:
+    """Floating-point operations of one update, counted on the first; later batches differ in length."""
+    model.train()
+    with FlopCounterMode(display=False) as counter:
+        for batch in batches(0):
+            model(batch.to(model.device)).loss.backward()
+    model.zero_grad(set_to_none=True)
+    return float(counter.get_total_flops())
+
+
+def read_curve(folder: Path) -> list[dict[str, Any]]:
+    """The points of curve.jsonl, one for each step."""
+    return [json.loads(line) for line in (folder / CURVE).read_text(encoding="utf-8").splitlines()]
+
+
+def _cut(folder: Path, steps: int) -> None:
+    """Leaves the first `steps` points: those after the checkpoint are made again, and are the same."""
+    path = folder / CURVE
+    lines = path.read_text(encoding="utf-8").splitlines()[:steps] if path.exists() else []
+    files.write_text(path, "".join(line + "\n" for line in lines))
+
+
+def _flat(step: int, metrics: Mapping[str, Any]) -> Curve:
+    point: Curve = {"step": step}
+    point |= {key: value for key, value in metrics.items() if key != "datasets"}
+    return point | {f"drawn/{name}": count for name, count in metrics["datasets"].items()}
+
+
+def _counts(point: Mapping[str, Any]) -> dict[str, int]:
+    return {key.removeprefix("drawn/"): n for key, n in point.items() if key.startswith("drawn/")}
+
+
+def _factors(config: Config) -> dict[str, float]:
+    """The manual weights in the mixture; those of held-in sets that are left out of it do not count."""
+    chosen = record.held_in(config)
+    return {k: v for k, v in sorted(config.data.factors.items()) if k in chosen or k not in HELD_IN}
+
+
+def _template_source(config: Config, root: Path) -> str:
+    source = config.data.templates
+    return source if source == "builtin" else str(root / source)

@@ -1,0 +1,204 @@
+"""What a finished run leaves behind, and the signature that keeps runs apart.
+
+    runs/<signature>/record.json    written last: a run that has one is finished and never done again
+
+A signature is a hash over everything the result follows from: the part of the configuration that
+matters, the examples and their pictures, the start's weights and the code's import closure. What is in
+it is also in the record, under `hashes`, so that two records can be compared.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import resource
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet
+import torch
+
+from workbench import code, files
+from workbench.config import Config
+from workbench.data.catalog import HELD_IN, entry
+from workbench.data.encoder import Encoder
+from workbench.records import Split
+
+RECORD = "record.json"
+# Modules whose influence on a result is hashed as data (the examples, the features, the values of the
+# parameters, the rows of the catalogue) or that have none.
+PLUMBING = frozenset(
+    {
+        "workbench.code",
+        "workbench.config",
+        "workbench.data.catalog",
+        "workbench.data.features",
+        "workbench.data.prepare",
+        "workbench.evaluate.metrics",
+        "workbench.experiment.record",
+        "workbench.files",
+        "workbench.progress",
+        "workbench.surroundings",
+        "workbench.tracking",
+    }
+)
+
+
+class RunError(ValueError):
+    """A run cannot be made from what is on disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a run took: wall seconds, floating-point operations (estimated), bytes of memory at the peak."""
+
+    seconds: float
+    flops: float
+    peak_memory_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The contents of record.json.
+
+    Attributes:
+        kind: tune or evaluate; name: the recipe or the row.
+        config: the whole resolved configuration.
+        hashes: config, data, pictures, start, code, and what else the signature covers.
+        examples: dataset -> how many were trained on or answered.
+        result: tune: best step and validation scores; evaluate: nothing.
+    """
+
+    kind: str
+    name: str
+    signature: str
+    suite: str
+    seed: int
+    config: Mapping[str, Any]
+    hashes: Mapping[str, str]
+    cost: Cost
+    examples: Mapping[str, int]
+    result: Mapping[str, Any]
+
+    def write(self, folder: Path) -> None:
+        """Finishes the run."""
+        files.write_json(folder / RECORD, asdict(self))
+
+    @classmethod
+    def read(cls, folder: Path) -> Record:
+        """The record of a finished run.
+
+        Raises:
+            RunError: when there is none or it lacks a field.
+        """
+        path = folder / RECORD
+        if not path.is_file():
+            raise RunError(f"{path} does not exist; rerun the stage that writes it")
+        raw = files.read_json(path)
+        try:
+            return cls(**{**raw, "cost": Cost(**raw["cost"])})
+        except (KeyError, TypeError) as error:
+            raise RunError(f"{path} is not a record of this version ({error}); rerun its stage") from error
+
+
+def home(root: Path) -> Path:
+    """Where runs, spool and tracking database live: the main repository, also from a temporary experiment.
+
+    DVC deletes the folder of a killed temporary experiment; what stands below DVC_ROOT stays, and the
+    rerun finds its checkpoint.
+    """
+    return Path(os.environ.get("DVC_ROOT") or root).resolve()
+
+
+def held_in(config: Config) -> tuple[str, ...]:
+    """The datasets to train on.
+
+    Raises:
+        ValueError: for a name that is not in the catalogue or is held out.
+    """
+    for name in config.data.held_in:
+        if not entry(name).held_in:
+            raise RunError(f"data.held_in names {name}, which is held out; remove it")
+    return config.data.held_in or HELD_IN
+
+
+def start_folder(config: Config, root: Path) -> Path:
+    """The BLIP-2 start that the configuration names."""
+    return root / config.model.start / f"blip2-{config.model.language_model}"
+
+
+def encoder_folder(config: Config, root: Path) -> Path:
+    """The frozen vision encoder of the starts."""
+    return root / config.model.start / "vision"
+
+
+def data_hashes(
+    root: Path, config: Config, datasets: Iterable[str], splits: Sequence[Split]
+) -> dict[str, str]:
+    """Hashes of exactly the examples and pictures a run sees, so that other datasets can change freely.
+
+    Raises:
+        RunError: naming a file that is missing.
+    """
+    prepared, index_path = root / "data/prepared", root / "data/features/index.json"
+    if not index_path.is_file():
+        raise RunError(f"{index_path} does not exist; run the stage features first")
+    index = files.read_json(index_path)
+    examples, pictures = {}, hashlib.sha256()
+    for dataset in sorted(datasets):
+        for split in splits:
+            path = prepared / dataset / f"{split}.parquet"
+            if not path.is_file():
+                raise RunError(f"{path} does not exist; run the stage prepare first")
+            examples[f"{dataset}/{split}"] = files.file_sha256(path)
+            column = pyarrow.parquet.read_table(path, columns=["images"]).column("images")
+            for ref in sorted(set(column.combine_chunks().flatten().to_pylist())):
+                if ref not in index["refs"]:
+                    raise RunError(f"{index_path} has no picture {ref}; rerun the stage features")
+                pictures.update(f"{ref} {index['keys'][index['refs'][ref]]}\n".encode())
+    encoder = files.digest(Encoder.open(encoder_folder(config, root)).identity)
+    return {"data": files.digest(examples), "pictures": pictures.hexdigest()[:16], "encoder": encoder}
+
+
+def folder_hash(folder: Path) -> str:
+    """One hash for all files of a folder, names included.
+
+    Raises:
+        RunError: when the folder is missing or empty.
+    """
+    paths = sorted(path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else []
+    if not paths:
+        raise RunError(f"{folder} is missing or empty; check model.start, or get it back with git")
+    return files.digest({path.relative_to(folder).as_posix(): files.file_sha256(path) for path in paths})
+
+
+def rows_hash(datasets: Iterable[str]) -> str:
+    """What the catalogue says about datasets, but for the metric: it decides no weight and no answer."""
+    rows = {name: {k: v for k, v in asdict(entry(name)).items() if k != "metric"} for name in datasets}
+    return files.digest(rows)
+
+
+def code_hash(*modules: str) -> str:
+    """The digest of everything the modules' results follow from."""
+    return code.digest(modules, without=PLUMBING | _metric_modules())
+
+
+def metrics_hash() -> str:
+    """The digest of the metrics' code."""
+    return code.digest(["workbench.evaluate.metrics"])
+
+
+def _metric_modules() -> frozenset[str]:
+    names = map(code.name_of, code.closure("workbench.evaluate.metrics"))
+    return frozenset(name for name in names if name.startswith("workbench.evaluate.metrics."))
+
+
+def peak_memory() -> int:
+    """Bytes: the most this process has held so far, on the GPU if there is one."""
+    if torch.cuda.is_available():
+        return int(torch.cuda.max_memory_allocated())
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

@@ -1,0 +1,229 @@
+"""Examination, recorded: the rows of the paper's Figure 4, on all datasets, with and without the picture.
+
+    answers/<dataset>.parquet   what the model said; made once, however often metrics change
+    predictions.parquet         the same with each example's share of its metric
+    scores.jsonl                dataset, metric, value, blind, n
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from filelock import FileLock
+from torch.utils.flop_counter import FlopCounterMode
+
+from workbench import files, tracking
+from workbench.config import Config
+from workbench.data.catalog import BY_NAME, entry
+from workbench.data.collate import Collator
+from workbench.data.prepare import load_examples
+from workbench.data.templates import evaluation_text
+from workbench.evaluate import metrics
+from workbench.experiment import record
+from workbench.experiment.answers import WEIGHTS, answers, load_weights, materials
+from workbench.experiment.fit import fit
+from workbench.model.instructblip import InstructBlip
+from workbench.progress import shown
+from workbench.records import ROWS, Example, Prediction, Row
+
+SAMPLED = 3  # predictions of each dataset that MLflow shows
+
+
+def score(config: Config, row: Row, root: Path, tuned: Path | None = None) -> Path:
+    """The folder of the finished examination: record.json, scores.jsonl, predictions.parquet.
+
+    Args:
+        row: blip2 is the start itself; multitask_tagged_tags asks the tagged model with tags.
+        root: as for `fit`.
+        tuned: a folder with best.safetensors; by default what `fit` gives for the row's recipe, which
+            is tuned first if it has to be.
+
+    Raises:
+        ValueError: for missing or damaged inputs, naming file and remedy.
+    """
+    recipe = ROWS[row]
+    if recipe is not None and tuned is None:
+        tuned = fit(config, recipe, root)
+    weights = None if recipe is None or tuned is None else tuned / WEIGHTS
+    hashes = signed(config, row, root, weights)
+    folder = record.home(root) / "runs" / files.digest(hashes)
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / ".lock"):
+        current = {**hashes, "metrics": record.metrics_hash()}
+        if (folder / record.RECORD).is_file() and record.Record.read(folder).hashes == current:
+            return folder
+        tags = {"stage": "evaluate", "row": row, "recipe": recipe or "", "suite": config.suite}
+        tags |= {"seed": str(config.train.seed)} | {f"hash.{key}": value for key, value in current.items()}
+        with tracking.run(
+            record.home(root), config, name=f"evaluate {row}", signature=files.digest(current), tags=tags
+        ) as track:
+            costs = _answer_all(config, row, root, weights, folder)
+            scores = rescore(folder)
+            track.metrics(0, {f"{_kind(s)}/{s['dataset']}": s["value"] for s in scores})
+            _sample(folder).to_csv(folder / "sample.csv", index=False)
+            files.write_text(folder / "scores.md", _fragment(row, scores))
+            counts = {s["dataset"]: s["n"] for s in scores if not s["blind"]}
+            record.Record(
+                kind="evaluate",
+                name=row,
+                signature=folder.name,
+                suite=config.suite,
+                seed=config.train.seed,
+                config=config.to_dict(),
+                hashes=current,
+                cost=costs,
+                examples=counts,
+                result={},
+            ).write(folder)
+            for name in (record.RECORD, "sample.csv", "scores.md"):
+                track.artifact(folder / name)
+    return folder
+
+
+def signed(config: Config, row: Row, root: Path, weights: Path | None) -> dict[str, str]:
+    """Hashes of everything the answers follow from; the metrics are no part of it."""
+    if weights is not None and not weights.is_file():
+        raise record.RunError(f"{weights} does not exist; run the stage tune first")
+    settings: dict[str, Any] = {"split": config.evaluate.split, "num_beams": config.evaluate.num_beams}
+    settings |= {"blind": config.evaluate.blind, "model": {**config.to_dict()["model"], "start": None}}
+    return {
+        "row": row,
+        "config": files.digest(settings),
+        **record.data_hashes(root, config, BY_NAME, (config.evaluate.split,)),
+        "start": record.folder_hash(record.start_folder(config, root)),
+        "weights": files.file_sha256(weights) if weights else "",
+        "catalogue": record.rows_hash(BY_NAME),
+        "code": record.code_hash("workbench.experiment.answers", "workbench.data.templates"),
+    }
+
+
+def rescore(folder: Path) -> list[dict[str, Any]]:
+    """Scores the answers on disk with the metrics of today; rewrites predictions.parquet and scores.jsonl."""
+    frames: list[pd.DataFrame] = []
+    lines: list[dict[str, Any]] = []
+    for name in BY_NAME:
+        said = pd.read_parquet(folder / "answers" / f"{name}.parquet")
+        for blind, part in said.groupby("blind", sort=True):
+            result = metrics.score(entry(name).metric, [_prediction(r) for r in part.to_dict("records")])
+            frames.append(part.assign(score=list(result.per_example)))
+            lines.append(
+                {
+                    "dataset": name,
+                    "metric": result.metric,
+                    "value": result.value,
+                    "blind": bool(blind),
+                    "n": len(part),
+                }
+            )
+    with files.replacing(folder / "predictions.parquet") as temporary:
+        pd.concat(frames, ignore_index=True).to_parquet(temporary)
+    files.write_text(folder / "scores.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
+    return lines
+
+
+def _answer_all(config: Config, row: Row, root: Path, weights: Path | None, folder: Path) -> record.Cost:
+    """Asks every dataset that has no answers yet; each is kept as soon as it is done."""
+    place = folder / "answers"
+    left = [name for name in BY_NAME if not (place / f"{name}.parquet").is_file()]
+    if left:
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        model, collator = materials(config, root, device)
+        if weights is not None:
+            load_weights(weights, model.trainable())
+        for name in shown(left, f"evaluate {row}", len(BY_NAME), len(BY_NAME) - len(left)):
+            examples = load_examples(root / "data/prepared", name, config.evaluate.split)
+            frame, cost = _ask(config, row, model, collator, examples)
+            files.write_json(place / f"{name}.json", cost)
+            with files.replacing(place / f"{name}.parquet") as temporary:
+                frame.to_parquet(temporary)
+    parts = [files.read_json(place / f"{name}.json") for name in BY_NAME]
+    peak = max(part["peak_memory_bytes"] for part in parts)
+    return record.Cost(sum(p["seconds"] for p in parts), sum(p["flops"] for p in parts), peak)
+
+
+def _ask(
+    config: Config, row: Row, model: InstructBlip, collator: Collator, examples: list[Example]
+) -> tuple[pd.DataFrame, dict[str, float]]:
+    """One dataset's answers, with the picture and (if wished) without, and what they took."""
+    began = time.perf_counter()
+    size = config.evaluate.batch_size
+    ask = partial(
+        answers,
+        model,
+        collator,
+        entry(examples[0].dataset),
+        instruction=partial(evaluation_text, tags=row == "multitask_tagged_tags"),
+        batch_size=size,
+        num_beams=config.evaluate.num_beams,
+    )
+    with FlopCounterMode(display=False) as counter:  # counting slows down: the first batch stands for all
+        said = ask(examples[:size])
+    said += ask(examples[size:])
+    frames = [_frame(said, blind=False)]
+    if config.evaluate.blind:
+        frames.append(_frame(ask(examples, blind=True), blind=True))
+    asked = len(frames) * len(examples)
+    flops = counter.get_total_flops() * asked / len(examples[:size])
+    took = {"seconds": time.perf_counter() - began, "flops": flops, "peak_memory_bytes": record.peak_memory()}
+    return pd.concat(frames, ignore_index=True), took
+
+
+def _frame(predictions: list[Prediction], blind: bool) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "dataset": p.example.dataset,
+            "example_id": p.example.example_id,
+            "image_id": p.example.image_id,
+            "images": list(p.example.images),
+            "domain": p.example.domain,
+            "instruction": p.instruction,
+            "prediction": p.text,
+            "candidates": list(p.example.candidates),
+            "candidate_scores": list(p.candidate_scores),
+            "references": list(p.example.references),
+            "blind": blind,
+        }
+        for p in predictions
+    )
+
+
+def _prediction(line: dict[Any, Any]) -> Prediction:
+    """What was written by `_frame`; the fields an example was asked with are in its instruction."""
+    example = Example(
+        dataset=line["dataset"],
+        example_id=line["example_id"],
+        image_id=line["image_id"],
+        images=tuple(line["images"]),
+        references=tuple(line["references"]),
+        candidates=tuple(line["candidates"]),
+        domain=line["domain"],
+    )
+    return Prediction(example, line["instruction"], line["prediction"], tuple(line["candidate_scores"]))
+
+
+def _sample(folder: Path) -> pd.DataFrame:
+    every = pd.read_parquet(folder / "predictions.parquet")
+    seeing = every[~every["blind"]]
+    columns = ["dataset", "example_id", "instruction", "prediction", "references", "score"]
+    return seeing.groupby("dataset", sort=False).head(SAMPLED)[columns]
+
+
+def _kind(line: dict[str, Any]) -> str:
+    return "blind" if line["blind"] else "score"
+
+
+def _fragment(row: Row, scores: list[dict[str, Any]]) -> str:
+    blind = {line["dataset"]: f"{line['value']:.1f}" for line in scores if line["blind"]}
+    lines = [f"# {row}", "", "| dataset | metric | score | blind |", "|---|---|---:|---:|"]
+    lines += [
+        f"| {s['dataset']} | {s['metric']} | {s['value']:.1f} | {blind.get(s['dataset'], '')} |"
+        for s in scores
+        if not s["blind"]
+    ]
+    return "\n".join(lines) + "\n"
