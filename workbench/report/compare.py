@@ -58,8 +58,8 @@ class Suite:
         """The averages: title -> datasets."""
         percent = [d.name for d in self.datasets if d.metric != "cider"]
         return {
-            HELD_IN: self.held_in,
             HELD_OUT: self.figure4,
+            HELD_IN: self.held_in,
             "held-out, all": self.held_out,
             "held-in, without CIDEr": [name for name in self.held_in if name in percent],
             "held-out, without CIDEr": [name for name in self.held_out if name in percent],

@@ -23,15 +23,15 @@ class Method:
 
 
 METHODS: Mapping[str, Method] = {
-    "blip2": Method("BLIP-2, zero-shot", "#8A8A8A", "o", "BLIP-2 zero-shot"),
+    "blip2": Method("BLIP-2 zero-shot", "#8A8A8A", "o", "BLIP-2 zero-shot"),
     "multitask_plain": Method(
-        "multitask, plain", "#E69F00", "s", "multitask, plain input-output; eval with instructions"
+        "multitask plain", "#E69F00", "s", "multitask, plain input-output; eval with instructions"
     ),
     "multitask_tagged": Method(
-        "multitask, tagged", "#56B4E9", "D", "multitask, [Task:Dataset] identifier; eval with instructions"
+        "multitask tagged", "#56B4E9", "D", "multitask, [Task:Dataset] identifier; eval with instructions"
     ),
     "multitask_tagged_tags": Method(
-        "multitask, tagged, asked with tags",
+        "multitask tagged + tags",
         "#0072B2",
         "^",
         "multitask, [Task:Dataset] identifier; eval with identifier",

@@ -1,0 +1,136 @@
+import html.parser
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from report_outputs import open_image, suite, write_outputs
+
+from workbench.report.methods import METHODS
+from workbench.report.render import build
+
+
+@pytest.fixture(scope="module")
+def reports(outputs, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("built")
+    build(outputs, folder, open_image, suite())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def page(reports):
+    return (reports / "index.html").read_text()
+
+
+class Reader(html.parser.HTMLParser):
+    """Collects tags and checks that they nest."""
+
+    VOID = frozenset({"meta", "img", "br", "link", "input"})
+
+    def __init__(self):
+        super().__init__()
+        self.tags, self.open, self.ids = [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        self.ids += [value for name, value in attrs if name == "id"]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open, tag
+        assert self.open.pop() == tag
+
+
+def test_two_builds_are_byte_equal(outputs, reports, tmp_path):
+    build(outputs, tmp_path, open_image, suite())
+    names = sorted(str(path.relative_to(reports)) for path in reports.rglob("*") if path.is_file())
+    assert names == sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file())
+    for name in names:
+        assert (reports / name).read_bytes() == (tmp_path / name).read_bytes(), name
+
+
+def test_page_stands_alone_and_is_small(page):
+    assert len(page.encode()) < 1_000_000
+    assert "<script" not in page
+    assert not re.findall(r'(?:src|href)="(?!data:|#)[^"]*"', page)
+    assert "url(http" not in page
+    assert "@import" not in page
+
+
+def test_page_is_well_formed_and_says_what_its_pictures_show(page):
+    reader = Reader()
+    reader.feed(page)
+    assert reader.open == []
+    assert [tag for tag, _ in reader.tags if tag in ("header", "nav", "main", "footer", "h1")] == [
+        "header",
+        "h1",
+        "nav",
+        "main",
+        "footer",
+    ]
+    assert all(attrs.get("alt") for tag, attrs in reader.tags if tag == "img")
+    figures = [attrs for tag, attrs in reader.tags if tag == "svg"]
+    assert len(figures) == 5
+    assert all(attrs["role"] == "img" and attrs["aria-label"] for attrs in figures)
+
+
+def test_links_reach_their_sections(page):
+    reader = Reader()
+    reader.feed(page)
+    targets = [attrs["href"][1:] for tag, attrs in reader.tags if tag == "a"]
+    assert targets
+    assert set(targets) <= set(reader.ids)
+
+
+def test_dataset_text_is_escaped(page):
+    assert "what is the &lt;b&gt;" in page
+    assert "what is the <b>" not in page
+
+
+def test_every_dataset_and_method_has_its_place(page):
+    assert page.count("<blockquote>") == 27
+    for method in METHODS.values():
+        assert method.title in page
+        assert method.colour in page
+
+
+def test_tables_and_figures_beside_the_markdown(reports):
+    text = (reports / "main.md").read_text()
+    links = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", text)
+    assert len(links) == 5
+    assert all((reports / link).is_file() for link in links)
+    averages = pd.read_csv(reports / "tables" / "averages.csv")
+    assert len(averages) == 5 * 5 * 2
+    rows = averages.query("group == 'held-out (Figure 4)' and not blind")
+    assert all(f"{value:.1f}" in text for value in rows["value"])
+    assert "52.9" in text  # the paper's
+
+
+def test_unfavourable_results_are_told_as_they_fall(outputs, tmp_path):
+    """BLIP-2's answers under the name of `instruct`, and the other way round."""
+    swapped = shutil.copytree(outputs, tmp_path / "outputs")
+    for one, other in (("instruct", "kept"), ("blip2", "instruct"), ("kept", "blip2")):
+        (swapped / "evaluate" / one).rename(swapped / "evaluate" / other)
+    page = build(swapped, tmp_path / "reports", open_image, suite()).read_text()
+    assert "points below BLIP-2 zero-shot" in page
+    assert '<span class="unmet">not met</span>: held-out average above BLIP-2 zero-shot' in page
+
+
+def test_two_rows_without_blind_scores_still_make_a_report(tmp_path):
+    outputs = write_outputs(tmp_path / "outputs", 4, ("blip2", "instruct"))
+    for row in ("blip2", "instruct"):
+        folder = outputs / "evaluate" / row
+        frame = pd.read_parquet(folder / "predictions.parquet")
+        frame[~frame["blind"]].to_parquet(folder / "predictions.parquet")
+        lines = [json.loads(line) for line in (folder / "scores.jsonl").read_text().splitlines()]
+        (folder / "scores.jsonl").write_text("".join(json.dumps(x) + "\n" for x in lines if not x["blind"]))
+    shutil.rmtree(outputs / "tune")
+    page = build(outputs, tmp_path / "reports", open_image, suite()).read_text()
+    assert "No recipe was tuned" in page
+    assert not (Path(tmp_path) / "reports" / "figures" / "curves.svg").exists()

@@ -1,0 +1,163 @@
+"""Writes reports/: one self-contained page, one Markdown file, figures and tables as files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+from markupsafe import Markup, escape
+
+from workbench import files
+from workbench.report import figures, words
+from workbench.report.compare import HELD_IN, HELD_OUT, Comparison, Suite, compare
+from workbench.report.gallery import OpenImage, gallery
+from workbench.report.methods import METHODS
+from workbench.report.table import Tables, read
+
+HERE = Path(__file__).parent
+LARGEST_PAGE = 1_000_000  # bytes
+
+
+def build(outputs: Path, reports: Path, open_image: OpenImage, suite: Suite) -> Path:
+    """Reads outputs/ and writes the whole report; two builds of the same outputs are byte-equal.
+
+    Writes reports/index.html, reports/main.md, reports/figures/*.svg and reports/tables/*.csv.
+
+    Args:
+        open_image: from an image reference of predictions.parquet to the picture.
+
+    Returns:
+        The path of index.html.
+
+    Raises:
+        ReportError: see `table.read` and `compare.compare`.
+    """
+    tables = read(outputs)
+    comparison = compare(tables, suite)
+    paper = files.read_json(HERE / "paper_tables.json")
+    drawn = _figures(tables, comparison, suite, paper["figure4_instruction_vs_multitask"]["rows"])
+    for name, (text, _) in drawn.items():
+        files.write_text(reports / "figures" / f"{name}.svg", text)
+    for name, frame in _frames(tables, comparison, suite).items():
+        text = frame.to_csv(index=False, float_format="%.4f", lineterminator="\n")
+        files.write_text(reports / "tables" / f"{name}.csv", text)
+    view = _view(tables, comparison, suite, paper) | {
+        "figures": {name: alt for name, (_, alt) in drawn.items()},
+        "inline": {name: inline(text, alt) for name, (text, alt) in drawn.items()},
+        "exhibits": gallery(tables.predictions, suite, tables.rows, open_image),
+    }
+    page = _environment().get_template("index.html.j2").render(view)
+    assert len(page.encode()) < LARGEST_PAGE, "the page outgrew its budget; shrink pictures or figures"
+    files.write_text(reports / "index.html", page)
+    files.write_text(reports / "main.md", _environment().get_template("main.md.j2").render(view))
+    return reports / "index.html"
+
+
+def inline(svg: str, alt: str) -> Markup:
+    """The figure inside the page: no ids to collide, colours that follow the page's light or dark."""
+    body = svg[svg.index("<svg") :]
+    body = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", body, flags=re.S)
+    body = re.sub(r'<g id="[^"]*"', "<g", body)
+    body = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", body, count=1)
+    body = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", body, count=1)
+    body = re.sub(r"\n\s*", "\n", body)
+    for colour, variable in (
+        (figures.INK, "var(--ink)"),
+        (figures.MUTED, "var(--muted)"),
+        (figures.LINE, "var(--line)"),
+        (figures.PAGE, "var(--page)"),
+    ):
+        body = body.replace(colour, variable)
+    body = body.replace("'DejaVu Sans', sans-serif", "system-ui, 'DejaVu Sans', sans-serif")
+    return Markup(body.replace("<svg", f'<svg role="img" aria-label="{escape(alt)}"', 1))
+
+
+def _figures(
+    tables: Tables, comparison: Comparison, suite: Suite, paper: Mapping[str, Sequence[float]]
+) -> dict[str, tuple[str, str]]:
+    """Name -> (SVG, what it shows, for those who do not see it)."""
+    rows = tables.rows
+    values = "; ".join(
+        f"{METHODS[row].title} {words.number(held_out.value)} and {words.number(held_in.value)}"
+        for row in rows
+        if (held_out := comparison.average(row, HELD_OUT)) and (held_in := comparison.average(row, HELD_IN))
+    )
+    drawn = {
+        "figure4": (
+            figures.figure4(comparison, rows, paper),
+            f"Held-out and held-in averages with intervals beside the paper's: {values}.",
+        ),
+        "datasets": (
+            figures.datasets(comparison, suite, rows),
+            "Every dataset's score by method with its interval, blind scores as ticks; numbers in the table.",
+        ),
+        "sampling": (
+            figures.sampling(suite),
+            "Probability of each held-in dataset under square-root, uniform and proportional sampling.",
+        ),
+        "cost": (figures.cost(tables), "Seconds and peak memory of each training and scoring."),
+    }
+    if tables.curves:
+        alt = "Training loss and mean validation score over steps for each tuning recipe."
+        drawn["curves"] = (figures.curves(tables), alt)
+    return {name: (figures.svg(figure), alt) for name, (figure, alt) in drawn.items()}
+
+
+def _frames(tables: Tables, comparison: Comparison, suite: Suite) -> dict[str, pd.DataFrame]:
+    probabilities = pd.DataFrame(suite.sampling).rename_axis("dataset").reset_index()
+    return {
+        "averages": comparison.averages,
+        "datasets": comparison.scores,
+        "differences": comparison.differences,
+        "sampling": probabilities,
+        "cost": tables.costs,
+    }
+
+
+def _view(tables: Tables, comparison: Comparison, suite: Suite, paper: Mapping[str, Any]) -> dict[str, Any]:
+    """Everything the templates insert, apart from pictures."""
+    rows, records = tables.rows, tables.records
+    scored = set(tables.scores["dataset"])
+    scores = tables.scores.drop_duplicates("dataset")
+    figure4 = paper["figure4_instruction_vs_multitask"]
+    evaluated = [record for name, record in records.items() if name.startswith("evaluate/")]
+    return {
+        "suite": ", ".join(sorted({str(record["suite"]) for record in evaluated})),
+        "seeds": sorted({record["seed"] for record in evaluated}, key=str),
+        "records": records,
+        "rows": [(row, METHODS[row]) for row in rows],
+        "datasets": [d for d in suite.datasets if d.name in scored],
+        "counts": dict(zip(scores["dataset"], scores["n"], strict=True)),
+        "catalogue": suite,
+        "groups": [name for name, members in suite.groups.items() if members],
+        "comparison": comparison,
+        "costs": [line for _, line in tables.costs.iterrows()],
+        "paper": figure4["rows"],
+        "paper_about": paper["_about"],
+        "paper_figure4": figure4,
+        "summary": words.summary(comparison, rows),
+        "tiles": words.tiles(comparison, figure4["rows"]),
+        "bars": words.bars(comparison),
+        "HELD_IN": HELD_IN,
+        "HELD_OUT": HELD_OUT,
+    }
+
+
+def _environment() -> jinja2.Environment:
+    found = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(HERE / "templates"),
+        autoescape=lambda name: name is not None and name.endswith(".html.j2"),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    formats = (words.number, words.signed, words.span, words.clarity)
+    for filtered in (*formats, words.mebibytes, words.flops, words.metric):
+        found.filters[filtered.__name__] = filtered
+    found.globals["METHODS"] = METHODS
+    return found
