@@ -6,7 +6,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Protocol, TypedDict
+from typing import Literal, Protocol, TypedDict
 
 import numpy as np
 import torch
@@ -51,30 +51,30 @@ def train(
     schedule: Callable[[int], float],
     batches: Callable[[int], Iterable[Batch]],
     accelerator: Accelerator,
+    *,
+    precision: Literal["fp32", "bf16"],
     seed: int,
     start_step: int,
     steps: int,
 ) -> Iterator[tuple[int, Metrics]]:
-    """Makes updates start_step + 1 to steps and yields after each.
+    """Makes updates start_step + 1 to steps; after each yields its number and metrics.
 
-    The loss is per target token over the global batch: what K micro-batches and N processes sum is
-    divided once by all their tokens, so that the grouping does not change the update. Processes only
-    share sums (no wrapper around the model); the same parameters must get gradients in all of them.
+    The loss is per target token over the global batch: what all micro-batches and processes sum is
+    divided once by all their tokens. Processes share sums only, the model is not wrapped; the same
+    parameters must get gradients in all of them.
 
     Args:
         model: on accelerator.device; called with a Batch, returns a LossSum.
-        schedule: number of finished updates -> learning rate of the next.
-        batches: number of finished updates -> this process's micro-batches of the next.
-        accelerator: decides device, precision and processes.
+        schedule, batches: number of finished updates -> learning rate, and this process's
+            micro-batches, of the next.
+        accelerator: knows the device and the processes. It has no say in the precision: accelerate
+            fixes that once per Python process, and a study's arms may differ in it.
         seed: of dropout, redrawn for every step and process, so that a step needs no history.
 
-    Yields:
-        Number of finished updates, metrics of the last.
-
-    Raises:
-        TrainingDiverged: naming step, datasets and examples, before the weights are touched.
+    Raises TrainingDiverged, naming step, datasets and examples, before the weights are touched.
     """
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    autocast = torch.autocast(accelerator.device.type, torch.bfloat16, enabled=precision == "bf16")
     for step in range(start_step, steps):
         started, parts = time.perf_counter(), []
         model.train()  # whoever consumed the last step may have evaluated
@@ -82,7 +82,7 @@ def train(
         for group in optimizer.param_groups:
             group["lr"] = schedule(step)
         for batch in batches(step):
-            with accelerator.autocast():
+            with autocast:
                 out: LossSum = model(batch.to(accelerator.device))
             accelerator.backward(out.loss)
             parts.append((torch.stack([out.loss.detach().float(), out.tokens.float()]), batch.examples))
