@@ -18,8 +18,8 @@ def closure(module: str, package: Path = PACKAGE, without: Collection[str] = ())
     """Every file below `package` that the module reaches by import, itself included, sorted.
 
     Imports inside functions count. A string that names a package (``"workbench.data.sources"``, as
-    given to importlib) counts as importing all of it, and one that names a file beside the module
-    (a table, a page template) as reading it. Modules in `without` are neither listed nor followed.
+    given to importlib) counts as importing all of it, and one that names a file or folder beside the
+    module (a table, page templates) as reading it. Modules in `without` are neither listed nor followed.
 
     Raises:
         ValueError: when there is no such module.
@@ -108,6 +108,12 @@ def _named(text: str, path: Path, package: Path) -> Iterator[Path]:
         beside = path.parent / text
         if beside.is_file():
             yield beside
+        elif beside.is_dir() and beside != path.parent and not (beside / "__init__.py").exists():
+            yield from (file for file in sorted(beside.rglob("*")) if _is_source(file))
+
+
+def _is_source(path: Path) -> bool:
+    return path.is_file() and path.suffix != ".pyc"
 
 
 def _strings(path: Path) -> Iterator[str]:

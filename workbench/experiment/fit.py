@@ -95,7 +95,7 @@ class _Run:
         self.config, self.recipe, self.folder, self.hashes = config, recipe, folder, hashes
         self.home, self.signature = record.home(root), folder.name
         torch.manual_seed(config.train.seed)
-        self.accelerator = Accelerator(mixed_precision="bf16" if config.train.precision == "bf16" else "no")
+        self.accelerator = Accelerator()
         self.model, self.collator = materials(config, root, self.accelerator.device)
         self.optimizer = adamw(self.model.trainable(), config.train)
         names, prepared = record.held_in(config), root / "data/prepared"
@@ -159,9 +159,10 @@ class _Run:
             partial(learning_rate, config=train_config),
             self.batches,
             self.accelerator,
-            train_config.seed,
-            done,
-            train_config.steps,
+            precision=train_config.precision,
+            seed=train_config.seed,
+            start_step=done,
+            steps=train_config.steps,
         )
         with (self.folder / CURVE).open("a", encoding="utf-8") as curve:
             began = time.perf_counter()

@@ -127,6 +127,11 @@ def rescore(folder: Path) -> list[dict[str, Any]]:
     return lines
 
 
+def read_scores(folder: Path) -> list[dict[str, Any]]:
+    """The lines of scores.jsonl."""
+    return [json.loads(line) for line in (folder / "scores.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
 def _answer_all(config: Config, row: Row, root: Path, weights: Path | None, folder: Path) -> record.Cost:
     """Asks every dataset that has no answers yet; each is kept as soon as it is done."""
     place = folder / "answers"

@@ -1,11 +1,14 @@
-"""Refuses to run code from another checkout than the one it stands in."""
+"""What every stage begins with: its own checkout's code, the parameters, and errors a person can read."""
 
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import workbench
+from workbench.config import Config, load
 
 
 class WrongCheckout(RuntimeError):
@@ -25,15 +28,23 @@ def check(package: Path | None = None, cwd: Path | None = None) -> Path:
     imported = (package or Path(workbench.__file__).parent).resolve()
     if imported != here / "workbench":
         raise WrongCheckout(
-            f"the code was imported from {imported}, but the working directory is {here}: "
-            "run `python -m workbench.stages.NAME` from the root of the checkout whose code is meant"
+            f"the code was imported from {imported}, but the working directory is {here}: run "
+            "`python -m workbench.stages.NAME` from the root of the checkout whose code is meant"
         )
     return here
 
 
-def records_root(cwd: Path) -> Path:
-    """Where runs, spool and tracking database live: the main repository, also from a temporary experiment.
+def stage(work: Callable[[Config, Path], object]) -> None:
+    """Calls a stage's work with params.yaml and the repository root.
 
-    DVC deletes the folder of a killed temporary experiment; what stands below DVC_ROOT stays.
+    An error that one of our modules or a ValueError explains ends as one sentence and exit status 1;
+    with WORKBENCH_TRACEBACK set, and for all other errors, Python's traceback stays.
     """
-    return Path(os.environ.get("DVC_ROOT") or cwd).resolve()
+    try:
+        root = check()
+        work(load(root / "params.yaml"), root)
+    except Exception as error:
+        explained = isinstance(error, ValueError) or type(error).__module__.startswith("workbench.")
+        if not explained or os.environ.get("WORKBENCH_TRACEBACK"):
+            raise
+        sys.exit(f"error: {error}")

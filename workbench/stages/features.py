@@ -1,0 +1,28 @@
+"""Stage features: the frozen encoder's view of every picture in data/features."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from workbench.config import Config
+from workbench.data.features import build
+from workbench.progress import counting
+from workbench.stages.guard import stage
+
+
+def work(config: Config, root: Path) -> None:
+    """Brings data/features up to date."""
+    with counting("features") as progress:
+        build(
+            root / "data/prepared",
+            root / config.model.start / "vision",
+            root / "data/features",
+            device="cuda" if torch.cuda.is_available() else "cpu",
+            progress=progress,
+        )
+
+
+if __name__ == "__main__":
+    stage(work)

@@ -1,0 +1,38 @@
+"""Stage report: reports/index.html and reports/main.md from what tuning and evaluation left."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from workbench.config import Config
+from workbench.data.catalog import CATALOG, EXTERNAL, FIGURE4_HELD_OUT, HELD_IN, HELD_OUT
+from workbench.data.images import open_image
+from workbench.data.mixture import Mixture
+from workbench.data.prepare import read_manifest
+from workbench.report.compare import Suite
+from workbench.report.render import build
+from workbench.stages.guard import stage
+
+RULES: tuple[Literal["sqrt", "uniform", "proportional"], ...] = ("sqrt", "uniform", "proportional")
+
+
+def work(config: Config, root: Path) -> None:
+    """Builds the report."""
+    prepared = root / "data/prepared"
+    datasets = read_manifest(prepared)["datasets"]
+    chosen = config.data.held_in or HELD_IN
+    sizes = {name: datasets[name]["train"] for name in chosen}
+    factors = {name: value for name, value in config.data.factors.items() if name in sizes}
+    suite = Suite(
+        datasets=CATALOG + EXTERNAL,
+        held_in=HELD_IN,
+        held_out=HELD_OUT,
+        figure4=FIGURE4_HELD_OUT,
+        sampling={rule: Mixture(sizes, rule, factors).probabilities for rule in RULES},
+    )
+    build(root / "outputs", root / "reports", lambda ref: open_image(prepared, ref), suite)
+
+
+if __name__ == "__main__":
+    stage(work)
