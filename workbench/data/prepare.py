@@ -72,34 +72,39 @@ def prepare(config: Config, out: Path, workers: int = 2) -> dict[str, Any]:
         )
     building = out.parent / f".{out.name}.building"
     shutil.rmtree(building, ignore_errors=True)
+    try:
+        manifest = _write(config, building, workers)
+    except BaseException:
+        shutil.rmtree(building, ignore_errors=True)
+        raise
+    shutil.rmtree(out, ignore_errors=True)
+    building.rename(out)
+    return manifest
+
+
+def _write(config: Config, out: Path, workers: int) -> dict[str, Any]:
     tasks = [
-        Task(entry.name, sizes(entry, config), config.data.world_seed, building)
-        for entry in CATALOG + EXTERNAL
+        Task(entry.name, sizes(entry, config), config.data.world_seed, out) for entry in CATALOG + EXTERNAL
     ]
     tasks.sort(key=lambda task: -sum(task.counts.values()))  # the longest first, so that workers end together
     archives: Frames = {}
     for frames in in_parallel(write_dataset, tasks, workers):
-        for archive, members in frames.items():
-            archives.setdefault(archive, {}).update(members)
+        for name, members in frames.items():
+            archives.setdefault(name, {}).update(members)
     drawings = sorted(
-        ((building / name, members) for name, members in archives.items()), key=lambda job: -len(job[1])
+        ((out / name, members) for name, members in archives.items()), key=lambda job: -len(job[1])
     )
     for _ in in_parallel(write_archive, drawings, workers):
         pass
+    written = sorted(path for path in out.rglob("*") if path.is_file())
     manifest = {
         "suite": config.suite,
         "world_seed": config.data.world_seed,
         "datasets": {task.dataset: dict(task.counts) for task in tasks},
         "pictures": {name: len(members) for name, members in archives.items()},
-        "files": {
-            path.relative_to(building).as_posix(): file_sha256(path)
-            for path in sorted(building.rglob("*"))
-            if path.is_file()
-        },
+        "files": {path.relative_to(out).as_posix(): file_sha256(path) for path in written},
     }
-    write_json(building / "manifest.json", manifest)
-    shutil.rmtree(out, ignore_errors=True)
-    building.rename(out)
+    write_json(out / "manifest.json", manifest)
     return manifest
 
 

@@ -96,7 +96,7 @@ def _trimmed(name: str) -> Image.Image:
 
 @cache
 def _painted(name: str, paint: str) -> Image.Image:
-    """Tints a concept's artwork: its middle luminance takes the paint's colour, the rest is shaded around it."""
+    """Tints a concept's artwork: its middle luminance takes the paint, the rest is shaded around it."""
     rgba = np.asarray(_trimmed(name), dtype=np.float32)
     light = rgba[..., :3] @ np.array([0.299, 0.587, 0.114], np.float32)
     low, middle, high = np.percentile(light[rgba[..., 3] > 128], (4, 50, 96))

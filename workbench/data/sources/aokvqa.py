@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from workbench.data.micro.asking import choose, crowd, listed, near, sample, shuffled
-from workbench.data.micro.language import QA, YES_NO, questions
+from workbench.data.micro.language import FACT_QUESTIONS, QA, YES_NO, questions
 from workbench.data.micro.pools import Item, coco, item
-from workbench.data.micro.sampling import stream
+from workbench.data.micro.sampling import KNOWN, stream
 from workbench.data.micro.scene import Scene
 from workbench.records import Split
 
@@ -21,12 +23,23 @@ def asked(split: Split, index: int, seed: int) -> tuple[Scene, QA]:
     return scene, choose(found, rng)[0]
 
 
+def wrong_choices(scene: Scene, qa: QA, rng: np.random.Generator) -> list[str]:
+    """Three choices; for a fact, two have it but are not there, so that knowledge alone does not decide."""
+    fact = next((fact for fact, (which, _) in FACT_QUESTIONS.items() if which == qa.question), None)
+    present = {thing.concept for thing in scene.objects}
+    if fact is None:
+        return sample(near(qa), 3, rng)
+    absent = [c.name for c in KNOWN if fact in c.facts and c.name not in present]
+    wrong = sample(absent, 2, rng) + sample([name for name in present if name != qa.answer], 1, rng)
+    return wrong + sample([name for name in near(qa) if name not in wrong], 3 - len(wrong), rng)
+
+
 def micro(split: Split, count: int, seed: int) -> Iterator[Item]:
     """One example per question: the right choice as reference, ten direct answers as a field."""
     for index in range(count):
         scene, qa = asked(split, index, seed)
         rng = stream(seed, "aokvqa answers", split, index)
-        choices = shuffled([qa.answer, *sample(near(qa), 3, rng)], rng)
+        choices = shuffled([qa.answer, *wrong_choices(scene, qa, rng)], rng)
         fields = {
             "question": qa.question,
             "options": listed(choices),

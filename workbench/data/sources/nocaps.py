@@ -21,7 +21,7 @@ def micro(split: Split, count: int, seed: int) -> Iterator[Item]:
         rng = stream(seed, "nocaps", split, index)
         domain = DOMAINS[index % 3]
         pool = concepts(domain, rng)
-        number = min(len(pool), int(rng.integers(2, 6)))
+        number = len(pool) if domain == "near" else int(rng.integers(2, 6))
         name = scene_id("nocaps", split, index)
         scene = draw_scene(rng, name, objects=(number, number), pool=pool, repeat=0)
         captions = [caption(scene, rng) for _ in range(10)]

@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from workbench.data.micro.asking import choose, crowd
-from workbench.data.micro.language import QA, YES_NO, questions
+from workbench.data.micro.concepts import BY_NAME
+from workbench.data.micro.language import FACT_QUESTIONS, QA, YES_NO, questions
 from workbench.data.micro.pools import Item, coco, item
-from workbench.data.micro.sampling import pick, stream
+from workbench.data.micro.sampling import stream
 from workbench.data.micro.scene import Scene
 from workbench.records import Split
 
 
 def asked(split: Split, index: int, seed: int) -> tuple[Scene, QA]:
-    """Question `index`: which thing has a fact, or whether one has it, yes and no equally often."""
+    """Question `index`: which thing has a fact, or whether the thing of some colour has it."""
     scene = coco(split, index, seed)
     rng = stream(seed, "okvqa", split, index)
     which = [qa for qa in questions(scene, ("fact",), rng) if qa.candidates != YES_NO]
-    if which and rng.random() < 0.6:
-        return scene, choose(which, rng)[0]
-    wanted = pick(rng, YES_NO)
-    while True:
-        for qa in questions(scene, ("fact",), rng):
-            if qa.candidates == YES_NO and (qa.answer == wanted or rng.random() < 0.05):
-                return scene, qa
+    found = which if which and rng.random() < 0.6 else whether(scene)
+    return scene, choose(found, rng)[0]
+
+
+def whether(scene: Scene) -> list[QA]:
+    """Yes/no questions about things named by their colour, so that the picture has to tell what they are."""
+    colours = Counter(thing.colour for thing in scene.objects)
+    names = {t.concept: f"{t.colour} thing" for t in scene.objects if colours[t.colour] == 1}
+    names = names or {thing.concept: thing.concept for thing in scene.objects}
+    return [
+        QA("whether", form.format(name), "yes" if fact in BY_NAME[concept].facts else "no", YES_NO)
+        for concept, name in names.items()
+        for fact, (_, form) in FACT_QUESTIONS.items()
+    ]
 
 
 def micro(split: Split, count: int, seed: int) -> Iterator[Item]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from workbench.data.micro.asking import shuffled
 from workbench.data.micro.language import questions
 from workbench.data.micro.pools import Item, item
 from workbench.data.micro.sampling import stream
@@ -16,6 +17,7 @@ def micro(split: Split, count: int, seed: int) -> Iterator[Item]:
     for index in range(count):
         scene, qa = okvqa.asked(split, index, seed)
         rng = stream(seed, "okvqa_qg", split, index)
-        same = [other.question for other in questions(scene, ("fact",), rng) if other.answer == qa.answer]
+        found = questions(scene, ("fact",), rng) if qa.kind == "fact" else okvqa.whether(scene)
+        same = shuffled([other.question for other in found if other.answer == qa.answer], rng)
         references = list(dict.fromkeys([qa.question, *same]))[:5]
         yield item("okvqa_qg", split, index, (scene,), references, {"answer": qa.answer})
