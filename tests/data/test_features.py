@@ -139,6 +139,7 @@ def test_a_changed_picture_is_not_reused_under_its_old_name(tmp_path, prepared, 
     build(prepared, encoder, tmp_path / "features")
     before = opened(tmp_path, prepared, encoder).take(REFS)
     write_pictures(prepared, (0, 1, 8, 1))
+    (tmp_path / "features" / ".features.f16.abc").write_bytes(b"half of a store, left by a kill")
     (prepared / "manifest.json").write_text('{"version": 2}')
     with pytest.raises(FeatureStoreError, match=r"before .* changed; rerun the stage features"):
         opened(tmp_path, prepared, encoder)
@@ -147,6 +148,7 @@ def test_a_changed_picture_is_not_reused_under_its_old_name(tmp_path, prepared, 
     assert sum(counted) == 1
     same = (opened(tmp_path, prepared, encoder).take(REFS) == before).flatten(1).all(1)
     assert same.tolist() == [True, True, False, True, True]
+    assert sorted(p.name for p in (tmp_path / "features").iterdir()) == ["features.f16", "index.json"]
 
 
 def test_a_changed_encoder_recomputes_all_but_its_post_layer_norm_does_not_matter(

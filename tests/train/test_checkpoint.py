@@ -1,6 +1,9 @@
 import json
+import os
 import random
 import resource
+import signal
+import time
 from functools import partial
 
 import numpy as np
@@ -12,7 +15,7 @@ from standin import Standin, batches
 
 import workbench.train.checkpoint as checkpoint
 from workbench.config import Train
-from workbench.train.checkpoint import FILE, CheckpointError, Progress, load, load_parameters, save
+from workbench.train.checkpoint import FILE, CheckpointError, Progress, load, save
 from workbench.train.loop import train
 from workbench.train.optimizer import adamw
 from workbench.train.schedule import learning_rate
@@ -66,16 +69,34 @@ def _of(pair):
 
 def test_no_checkpoint_means_a_start_from_the_beginning(tmp_path):
     assert load(tmp_path, *_of(fresh()), "abc") is None
-    with pytest.raises(CheckpointError, match="does not exist"):
-        load_parameters(tmp_path, fresh()[0].trainable())
 
 
-def test_the_weights_alone_load_whatever_the_run(tmp_path):
-    model, optimizer = trained()
-    save(tmp_path, model.trainable(), optimizer, Progress("abc", 4))
-    other = Standin()
-    assert load_parameters(tmp_path, other.trainable()).step == 4
-    assert torch.equal(other.words.weight, model.words.weight)
+def test_a_kill_at_any_moment_leaves_one_whole_checkpoint(tmp_path):
+    model, optimizer = trained(1)
+    big = {**model.trainable(), "big": torch.nn.Parameter(torch.zeros(300_000))}
+
+    def fill_and_save(step):
+        with torch.no_grad():
+            for parameter in big.values():
+                parameter.fill_(step)
+        save(tmp_path, big, optimizer, Progress("abc", step))
+
+    fill_and_save(0)
+    reached = set()
+    for _ in range(15):
+        child = os.fork()
+        if child == 0:
+            for step in range(1, 10_000):
+                fill_and_save(step)
+        time.sleep(random.SystemRandom().uniform(0.01, 0.05))
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        progress = load(tmp_path, big, optimizer, "abc")
+        assert {parameter.unique().item() for parameter in big.values()} == {progress.step}
+        reached.add(progress.step)
+    assert len(reached) > 1, "no kill came after a save"
+    fill_and_save(1)
+    assert [path.name for path in tmp_path.iterdir()] == [FILE]
 
 
 def test_the_checkpoint_of_another_configuration_is_refused_untouched(tmp_path):

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workbench.config import Train
@@ -17,6 +17,7 @@ def test_the_papers_schedule():
 
 
 @given(st.integers(1, 300), st.data())
+@settings(deadline=None)
 def test_it_rises_to_the_peak_and_falls_to_nothing(steps, data):
     warmup = data.draw(st.integers(0, steps))
     config = Train(steps=steps, warmup_steps=warmup)

@@ -113,8 +113,10 @@ class Collator:
 def _pad(rows: Sequence[Ids], pad: int, left: bool = False) -> tuple[Tensor, Tensor]:
     """ids and mask, both int64 (len(rows), longest row)."""
     length = max(map(len, rows), default=0)
-    ids, mask = torch.full((len(rows), length), pad), torch.zeros(len(rows), length, dtype=torch.int64)
-    for i, row in enumerate(rows):
-        place = slice(length - len(row), length) if left else slice(0, len(row))
-        ids[i, place], mask[i, place] = torch.tensor(row, dtype=torch.int64), 1
-    return ids, mask
+    ids, mask = [], []
+    for row in rows:
+        padding, ones = [pad] * (length - len(row)), [1] * len(row)
+        zeros = [0] * len(padding)
+        ids.append([*padding, *row] if left else [*row, *padding])
+        mask.append(zeros + ones if left else ones + zeros)
+    return torch.tensor(ids, dtype=torch.int64), torch.tensor(mask, dtype=torch.int64)

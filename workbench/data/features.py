@@ -121,6 +121,8 @@ def build(
                 done += len(rows)
                 progress(done, len(wanted))
         body |= {"shape": [done, *rows.shape[1:]], "sha256": hasher.hexdigest()}
+    for left_by_a_kill in out.glob(f".{FEATURES}.*"):
+        left_by_a_kill.unlink()
     place = {key: row for row, key in enumerate(wanted)}
     body |= {"keys": wanted, "refs": {ref: place[key] for ref, key in zip(refs, keys, strict=True)}}
     write_json(out / INDEX, body | {"digest": digest(body)})

@@ -47,7 +47,7 @@ class Progress:
 
 
 def save(folder: Path, parameters: Mapping[str, Parameter], optimizer: Optimizer, progress: Progress) -> None:
-    """Replaces the checkpoint in the folder.
+    """Replaces the checkpoint in the folder; one process at a time may do so.
 
     Raises:
         CheckpointError: when the disk refuses (it is full, for one); the old checkpoint stays.
@@ -58,6 +58,9 @@ def save(folder: Path, parameters: Mapping[str, Parameter], optimizer: Optimizer
             tensors[f"optimizer/{key}/{name}"] = value.contiguous()
     random_state, random_tensors = _random_state()
     header = {"progress": asdict(progress), "random": random_state}
+    for pattern in (f".{FILE}.*", ".tmp??????"):  # safetensors, too, writes beside its target first
+        for left_by_a_kill in folder.glob(pattern):
+            left_by_a_kill.unlink()
     try:
         with replacing(folder / FILE) as temporary:
             save_file(tensors | random_tensors, temporary, {"workbench": json.dumps(header, allow_nan=False)})
@@ -95,20 +98,6 @@ def load(
         }
     _set_random_state(header["random"], _below(tensors, "random/"))
     return progress
-
-
-def load_parameters(folder: Path, parameters: Mapping[str, Parameter]) -> Progress:
-    """Restores the parameters alone, for evaluation, whatever run they come from.
-
-    Raises:
-        CheckpointError: for a missing or damaged file, or other parameters.
-    """
-    path = folder / FILE
-    if not path.is_file():
-        raise CheckpointError(f"{path} does not exist; run the tuning that writes it")
-    header, tensors = _read(path)
-    _restore(path, parameters, tensors)
-    return Progress(**header["progress"])
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
