@@ -28,7 +28,8 @@ def closure(module: str, package: Path = PACKAGE, without: Collection[str] = ())
     if start is None:
         raise ValueError(f"{module} is not a module below {package}; check the name's spelling")
     reached: set[Path] = set()
-    waiting = [start]
+    inside = [folder for folder in start.parents if folder.is_relative_to(package)]
+    waiting = [start, *(folder / "__init__.py" for folder in inside)]
     while waiting:
         path = waiting.pop()
         if path in reached or name_of(path, package) in without:

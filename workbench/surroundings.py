@@ -11,9 +11,19 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import psutil
+
+
+def home(root: Path) -> Path:
+    """Where runs, spool and tracking database live: the main repository, also from a temporary experiment.
+
+    DVC deletes the folder of a killed temporary experiment; what stands below DVC_ROOT stays, and the
+    rerun finds its checkpoint.
+    """
+    return Path(os.environ.get("DVC_ROOT") or root).resolve()
 
 
 def own_identity() -> str:

@@ -30,6 +30,7 @@ from workbench.experiment.answers import WEIGHTS, answers, materials, save_weigh
 from workbench.model.instructblip import InstructBlip
 from workbench.progress import shown
 from workbench.records import Recipe
+from workbench.surroundings import home
 from workbench.train import checkpoint
 from workbench.train.checkpoint import Progress
 from workbench.train.feed import micro_batches
@@ -56,7 +57,7 @@ def fit(config: Config, recipe: Recipe, root: Path) -> Path:
     """
     hashes = signed(config, recipe, root)
     signature = files.digest(hashes)
-    folder = record.home(root) / "runs" / signature
+    folder = home(root) / "runs" / signature
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".lock"):
         if not (folder / record.RECORD).is_file():
@@ -93,7 +94,7 @@ class _Run:
         self, config: Config, recipe: Recipe, root: Path, folder: Path, hashes: Mapping[str, str]
     ) -> None:
         self.config, self.recipe, self.folder, self.hashes = config, recipe, folder, hashes
-        self.home, self.signature = record.home(root), folder.name
+        self.home, self.signature = home(root), folder.name
         torch.manual_seed(config.train.seed)
         self.accelerator = Accelerator()
         self.model, self.collator = materials(config, root, self.accelerator.device)
@@ -141,6 +142,7 @@ class _Run:
                 cost=record.Cost(sum(p["seconds"] for p in curve), flops, record.peak_memory()),
                 examples=dict(sum((Counter(_counts(p)) for p in curve), Counter())),
                 result={"probabilities": self.mixture.probabilities, "best_step": best["step"]}
+                | {"weights_sha256": files.file_sha256(self.folder / WEIGHTS)}
                 | {key: value for key, value in best.items() if key.startswith("val/")},
             ).write(self.folder)
             track.artifact(self.folder / record.RECORD)

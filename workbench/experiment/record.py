@@ -10,7 +10,6 @@ it is also in the record, under `hashes`, so that two records can be compared.
 from __future__ import annotations
 
 import hashlib
-import os
 import resource
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -102,15 +101,6 @@ class Record:
             return cls(**{**raw, "cost": Cost(**raw["cost"])})
         except (KeyError, TypeError) as error:
             raise RunError(f"{path} is not a record of this version ({error}); rerun its stage") from error
-
-
-def home(root: Path) -> Path:
-    """Where runs, spool and tracking database live: the main repository, also from a temporary experiment.
-
-    DVC deletes the folder of a killed temporary experiment; what stands below DVC_ROOT stays, and the
-    rerun finds its checkpoint.
-    """
-    return Path(os.environ.get("DVC_ROOT") or root).resolve()
 
 
 def held_in(config: Config) -> tuple[str, ...]:

@@ -31,6 +31,7 @@ from workbench.experiment.fit import fit
 from workbench.model.instructblip import InstructBlip
 from workbench.progress import shown
 from workbench.records import ROWS, Example, Prediction, Row
+from workbench.surroundings import home
 
 SAMPLED = 3  # predictions of each dataset that MLflow shows
 
@@ -52,7 +53,7 @@ def score(config: Config, row: Row, root: Path, tuned: Path | None = None) -> Pa
         tuned = fit(config, recipe, root)
     weights = None if recipe is None or tuned is None else tuned / WEIGHTS
     hashes = signed(config, row, root, weights)
-    folder = record.home(root) / "runs" / files.digest(hashes)
+    folder = home(root) / "runs" / files.digest(hashes)
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".lock"):
         current = {**hashes, "metrics": record.metrics_hash()}
@@ -61,7 +62,7 @@ def score(config: Config, row: Row, root: Path, tuned: Path | None = None) -> Pa
         tags = {"stage": "evaluate", "row": row, "recipe": recipe or "", "suite": config.suite}
         tags |= {"seed": str(config.train.seed)} | {f"hash.{key}": value for key, value in current.items()}
         with tracking.run(
-            record.home(root), config, name=f"evaluate {row}", signature=files.digest(current), tags=tags
+            home(root), config, name=f"evaluate {row}", signature=files.digest(current), tags=tags
         ) as track:
             costs = _answer_all(config, row, root, weights, folder)
             scores = rescore(folder)

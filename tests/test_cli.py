@@ -1,0 +1,76 @@
+"""The command line answers at once, and errors are sentences."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from workbench import code
+from workbench.stages import guard
+
+ROOT = code.PACKAGE.parent
+HEAVY = ("torch", "mlflow", "pandas", "transformers", "numpy")
+
+
+def python(*arguments, cwd=ROOT, **environment):
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "COLUMNS": "120", **environment},
+        check=False,
+    )
+
+
+def test_help_lists_every_command_without_heavy_imports():
+    script = f"""
+import atexit, sys
+from workbench.cli import main
+atexit.register(lambda: print('HEAVY', [name for name in {HEAVY} if name in sys.modules]))
+sys.argv = ['workbench', '--help']
+main()
+"""
+    done = python("-c", script)
+    assert done.returncode == 0, done.stderr
+    for command in (
+        "prepare", "features", "pretrain", "tune", "evaluate", "report", "preset", "ui", "doctor", "ask"
+    ):  # fmt: skip
+        assert command in done.stdout
+    assert "HEAVY []" in done.stdout
+
+
+def test_an_unknown_preset_is_one_sentence():
+    done = python("-m", "workbench.cli", "preset", "gigantic")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: there is no preset 'gigantic'; choose one of micro, paper")
+    assert "Traceback" not in done.stderr
+
+
+def test_code_of_another_checkout_is_refused(tmp_path):
+    with pytest.raises(guard.WrongCheckout, match="run `python -m"):
+        guard.check(cwd=tmp_path)
+    assert guard.check(cwd=ROOT) == ROOT.resolve()
+
+
+def test_a_copy_of_the_repository_runs_its_own_code(tmp_path):
+    """DVC's temporary experiments run in copies; an installed package must not win there."""
+    shutil.copytree(code.PACKAGE, tmp_path / "workbench", ignore=shutil.ignore_patterns("__pycache__"))
+    check = "from workbench.stages import guard; print(guard.check())"
+    done = python("-c", check, cwd=tmp_path)
+    assert done.stdout.strip() == str(tmp_path.resolve())
+    done = python("-c", check, cwd=tmp_path / "workbench", PYTHONPATH=str(ROOT))
+    assert "WrongCheckout" in done.stderr
+
+
+def test_a_stage_ends_with_a_sentence_when_parameters_are_wrong(tmp_path):
+    shutil.copytree(code.PACKAGE, tmp_path / "workbench", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "params.yaml").write_text("train: {stepz: 3}\n")
+    done = python("-m", "workbench.stages.prepare", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.strip().endswith("unknown parameter 'train.stepz'; did you mean 'steps'?")
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,132 @@
+"""dvc.yaml, params.yaml, presets and the code belong together."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from workbench import code, config, presets
+from workbench.records import RECIPES, ROWS
+
+ROOT = code.PACKAGE.parent
+PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())
+PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
+
+
+def bodies() -> dict[str, dict]:
+    return {name: stage.get("do", stage) for name, stage in PIPELINE["stages"].items()}
+
+
+def keys(node: object, prefix: str = "") -> set[str]:
+    """Dotted names of a dataclass type's fields."""
+    hints = config.typing.get_type_hints(node)
+    names = set()
+    for field in fields(node):
+        kind = hints[field.name]
+        names |= keys(kind, f"{prefix}{field.name}.") if is_dataclass(kind) else {prefix + field.name}
+    return names
+
+
+def test_the_parameters_are_the_dataclasses():
+    written = {
+        f"{section}.{key}" if isinstance(value, dict) else section
+        for section, value in PARAMS.items()
+        for key in (value if isinstance(value, dict) else [section])
+    }
+    assert written == keys(config.Config)
+
+
+def test_the_committed_parameters_are_the_micro_preset():
+    config.load(ROOT / "params.yaml")
+    assert yaml.safe_load((ROOT / "experiments/presets/micro.yaml").read_text()) == PARAMS
+
+
+def test_there_are_fewer_than_twenty_stages():
+    assert sum(len(stage.get("foreach", [0])) for stage in PIPELINE["stages"].values()) < 20
+
+
+def test_the_pipeline_tunes_and_examines_what_the_nouns_say():
+    assert set(PIPELINE["stages"]["tune"]["foreach"]) == set(RECIPES)
+    rows = PIPELINE["stages"]["evaluate"]["foreach"]
+    for row, recipe in ROWS.items():
+        assert recipe is None or rows[row]["examined"] == f"outputs/tune/{recipe}"
+    assert set(rows) == set(ROWS)
+
+
+@pytest.mark.parametrize("name", [name for name, body in bodies().items() if not body.get("frozen")])
+def test_deps_cover_the_imports(name):
+    body = bodies()[name]
+    module = re.search(r"python -m (\S+)", body["cmd"])[1]
+    deps = [ROOT / dep for dep in body["deps"] if not dep.startswith("$")]
+    missing = [
+        path.relative_to(ROOT).as_posix()
+        for path in code.closure(module)
+        if not any(path == dep or dep in path.parents for dep in deps)
+    ]
+    assert not missing, f"add to the deps of {name} in dvc.yaml: {missing}"
+
+
+@pytest.mark.parametrize("name", bodies())
+def test_stages_run_modules_and_read_parameters_that_exist(name):
+    body = bodies()[name]
+    module = re.search(r"python -m (\S+)", body["cmd"])[1]
+    assert code.closure(module)
+    for param in body.get("params", []):
+        section, _, key = param.partition(".")
+        assert section in PARAMS
+        assert not key or key in PARAMS[section]
+    for dep in body.get("deps", []):
+        if dep.startswith("workbench"):
+            assert (ROOT / dep).exists(), dep
+
+
+def test_what_awareness_touches_is_tuned_and_examined_alone():
+    """`dvc exp run -S model.instruction_aware=false` runs only stages that depend on it."""
+    touched = {
+        name
+        for name, body in bodies().items()
+        if {"model", "model.instruction_aware"} & set(body.get("params", []))
+    }
+    assert touched == {"tune", "evaluate"}
+
+
+@pytest.fixture
+def repository(tmp_path):
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    shutil.copytree(ROOT / "experiments/presets", tmp_path / "experiments/presets")
+    return tmp_path
+
+
+def test_every_preset_is_valid_and_keeps_the_comments(repository):
+    original = (repository / "params.yaml").read_text()
+    comments = re.findall(r"#.*", original)
+    for name in ("smoke", "small", "paper"):
+        assert presets.apply(repository, name)
+        assert re.findall(r"#.*", (repository / "params.yaml").read_text()) == comments
+    presets.apply(repository, "micro")
+    assert (repository / "params.yaml").read_text() == original
+
+
+def test_the_paper_preset_is_the_papers_recipe(repository):
+    presets.apply(repository, "paper")
+    paper = config.load(repository / "params.yaml")
+    train = paper.train
+    assert (train.steps, train.learning_rate, train.warmup_steps) == (60_000, 1e-5, 1_000)
+    assert (train.batch_size, train.eval_every_steps, train.weight_decay) == (192, 3_000, 0.05)
+    assert (paper.model.num_query_tokens, paper.evaluate.num_beams) == (32, 5)
+
+
+def test_a_preset_that_is_wrong_leaves_the_parameters_alone(repository):
+    (repository / "experiments/presets/odd.yaml").write_text("train: {step: 3}\n")
+    original = (repository / "params.yaml").read_text()
+    with pytest.raises(config.ConfigError, match="steps"):
+        presets.apply(repository, "odd")
+    assert (repository / "params.yaml").read_text() == original
+    with pytest.raises(config.ConfigError, match="choose one of"):
+        presets.apply(repository, "none")
+    assert sorted(path.name for path in Path(repository).iterdir()) == ["experiments", "params.yaml"]

@@ -1,0 +1,150 @@
+"""The command line. Heavy imports stay inside the commands: --help has to be there at once."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+
+app = typer.Typer(
+    help="Why does InstructBLIP work? Tune it, take parts of it away, and compare.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+STAGES = "Stages (dvc repro runs them in order)"
+TOOLS = "Tools"
+PORT = 5000
+Result = TypeVar("Result")
+
+
+def _stage(name: str, *arguments: str) -> None:
+    """Runs a stage as DVC does: this directory's code, in a process of its own."""
+    command = [sys.executable, "-m", f"workbench.stages.{name}", *arguments]
+    raise typer.Exit(subprocess.run(command, check=False).returncode)
+
+
+def _explained(work: Callable[[], Result]) -> Result:
+    """The result, or the error's one sentence instead of a traceback."""
+    try:
+        return work()
+    except ValueError as error:
+        sys.exit(f"error: {error}")
+
+
+@app.command(rich_help_panel=STAGES)
+def prepare() -> None:
+    """Make the suite's datasets: data/prepared."""
+    _stage("prepare")
+
+
+@app.command(rich_help_panel=STAGES)
+def features() -> None:
+    """Encode every picture once with the frozen ViT: data/features."""
+    _stage("features")
+
+
+@app.command(rich_help_panel=STAGES)
+def pretrain(family: Annotated[str, typer.Argument(help="t5 or llama")] = "t5") -> None:
+    """Train a shipped BLIP-2 start again (hours; frozen in dvc.yaml): backbones/micro/blip2-FAMILY."""
+    _stage("pretrain", "--family", family)
+
+
+@app.command(rich_help_panel=STAGES)
+def tune(recipe: Annotated[str, typer.Argument(help="instruct, multitask_plain, multitask_tagged")]) -> None:
+    """Tune the BLIP-2 start with one recipe: outputs/tune/RECIPE."""
+    _stage("tune", "--recipe", recipe)
+
+
+@app.command(rich_help_panel=STAGES)
+def evaluate(
+    row: Annotated[str, typer.Argument(help="blip2, a recipe, or multitask_tagged_tags")],
+) -> None:
+    """Examine a model on all datasets, with and without the picture: outputs/evaluate/ROW."""
+    _stage("evaluate", "--row", row)
+
+
+@app.command(rich_help_panel=STAGES)
+def report() -> None:
+    """Write reports/index.html and reports/main.md."""
+    _stage("report")
+
+
+@app.command(rich_help_panel=TOOLS)
+def preset(name: Annotated[str, typer.Argument(help="smoke, micro, small or paper")]) -> None:
+    """Set params.yaml to a named preset, keeping its comments."""
+    from workbench import presets
+
+    changes = _explained(lambda: presets.apply(Path.cwd(), name))
+    typer.echo("\n".join(changes) or f"params.yaml is {name} already")
+
+
+@app.command(rich_help_panel=TOOLS)
+def ui(port: Annotated[int, typer.Option(help="where to listen on 127.0.0.1")] = PORT) -> None:
+    """Open MLflow's pages for this machine's browser: one worker, no jobs, no pickles."""
+    from workbench.surroundings import home
+    from workbench.tracking import database_uri
+
+    place = home(Path.cwd())
+    if not (place / "mlflow.db").is_file():
+        sys.exit(f"error: {place / 'mlflow.db'} does not exist; run a stage that trains or evaluates first")
+    settings = {
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "DO_NOT_TRACK": "true",
+    }
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
+    command += ["--workers", "1", "--allowed-hosts", f"localhost:{port},127.0.0.1:{port}"]
+    command += ["--backend-store-uri", database_uri(place)]
+    command += ["--default-artifact-root", (place / "mlruns").as_uri()]
+    typer.echo(f"MLflow is starting; in some seconds it is at http://127.0.0.1:{port} (Ctrl-C ends it)")
+    os.execvpe(command[0], command, {**os.environ, **settings})
+
+
+@app.command(rich_help_panel=TOOLS)
+def doctor() -> None:
+    """Say what is installed, which devices and disk there are, and whether artefacts match their hashes."""
+    from workbench.doctor import examine
+
+    well = True
+    for good, finding in examine(Path.cwd()):
+        typer.echo(f"{'ok ' if good else 'BAD'}  {finding}")
+        well = well and good
+    raise typer.Exit(0 if well else 1)
+
+
+@app.command(rich_help_panel=TOOLS)
+def ask(
+    image: Annotated[Path, typer.Argument(help="a picture")],
+    question: Annotated[str, typer.Argument(help="what to ask about it")],
+    recipe: Annotated[str, typer.Option(help="whose weights; blip2 for the start itself")] = "instruct",
+    options: Annotated[str, typer.Option(help="candidates to rank, separated by commas")] = "",
+    out: Annotated[Path, typer.Option(help="where the attention picture goes")] = Path("attention.png"),
+) -> None:
+    """Ask a tuned model about a picture: its answer, ranked alternatives, and where the Q-Former looks."""
+    from workbench.config import load
+    from workbench.experiment.asking import ask as put
+
+    candidates = tuple(text.strip() for text in options.split(",") if text.strip())
+    said = _explained(
+        lambda: put(load(Path("params.yaml")), Path.cwd(), image, question, recipe, candidates, out)
+    )
+    typer.echo(said.answer)
+    for text, score in said.alternatives:
+        typer.echo(f"  {score:8.2f}  {text}")
+    typer.echo(f"attention over the picture: {out}")
+
+
+def main() -> None:
+    """The entry point."""
+    app()
+
+
+if __name__ == "__main__":
+    main()
