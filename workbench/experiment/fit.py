@@ -80,8 +80,8 @@ def signed(config: Config, recipe: Recipe, root: Path) -> dict[str, str]:
     return {
         "recipe": recipe,
         "config": files.digest(tuned),
-        **record.data_hashes(root, config, datasets, ("train", "val")),
         "start": record.folder_hash(record.start_folder(config, root)),
+        **record.data_hashes(root, config, datasets, ("train", "val")),
         "catalogue": record.rows_hash(datasets),
         "code": record.code_hash("workbench.experiment.fit"),
     }

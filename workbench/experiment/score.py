@@ -96,8 +96,8 @@ def signed(config: Config, row: Row, root: Path, weights: Path | None) -> dict[s
     return {
         "row": row,
         "config": files.digest(settings),
-        **record.data_hashes(root, config, BY_NAME, (config.evaluate.split,)),
         "start": record.folder_hash(record.start_folder(config, root)),
+        **record.data_hashes(root, config, BY_NAME, (config.evaluate.split,)),
         "weights": files.file_sha256(weights) if weights else "",
         "catalogue": record.rows_hash(BY_NAME),
         "code": record.code_hash("workbench.experiment.answers", "workbench.data.templates"),

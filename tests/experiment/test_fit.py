@@ -1,0 +1,174 @@
+"""A tuning run: made once, resumed to the same bits, and kept apart from every other."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+import small_world
+from safetensors.torch import load_file
+from small_world import CONFIG
+
+from workbench import code, tracking
+from workbench.config import changed
+from workbench.data.features import FeatureStoreError
+from workbench.experiment import fit as fitting
+from workbench.experiment import record
+from workbench.experiment.answers import WEIGHTS
+from workbench.experiment.fit import fit, read_curve, signed
+from workbench.experiment.record import Record, RunError
+from workbench.train.checkpoint import CheckpointError
+
+
+def measured(folder: Path) -> list[dict]:
+    """The curve without what a clock had to do with."""
+    clock = {"seconds", "examples_per_second"}
+    return [{k: v for k, v in point.items() if k not in clock} for point in read_curve(folder)]
+
+
+def test_a_run_leaves_a_record_and_is_never_made_again(world, home, monkeypatch):
+    folder = fit(CONFIG, "instruct", world)
+    made = Record.read(folder)
+    assert folder == home / "runs" / made.signature
+    assert (made.kind, made.name, made.seed, made.suite) == ("tune", "instruct", 1, "micro")
+    assert made.cost.flops > 0
+    assert made.cost.seconds > 0
+    assert sum(made.examples.values()) == CONFIG.train.steps * CONFIG.train.batch_size
+    assert [point["step"] for point in read_curve(folder)] == [1, 2, 3, 4, 5, 6]
+    assert [point["step"] for point in read_curve(folder) if "val/vqav2" in point] == [3, 6]
+    monkeypatch.setattr(fitting, "train", None)
+    assert fit(CONFIG, "instruct", world) == folder
+
+
+def die_at(world: Path, home: Path, step: int) -> None:
+    os.environ["DVC_ROOT"] = str(home)
+    save = fitting._Run.save
+
+    def save_and_die(self: fitting._Run, at: int) -> None:
+        if at >= step:
+            os.kill(os.getpid(), signal.SIGKILL)
+        save(self, at)
+
+    fitting._Run.save = save_and_die
+    fit(CONFIG, "instruct", world)
+
+
+def test_a_killed_run_ends_with_the_same_bits(world, home, tmp_path_factory, monkeypatch):
+    """Killed after steps 4 and their points are written but before their checkpoint is."""
+    child = multiprocessing.get_context("spawn").Process(target=die_at, args=(world, home, 4))
+    child.start()
+    child.join()
+    assert child.exitcode == -signal.SIGKILL
+    (folder,) = (home / "runs").iterdir()
+    assert not (folder / record.RECORD).exists()
+    assert len(read_curve(folder)) == 4
+    assert fit(CONFIG, "instruct", world) == folder
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path_factory.mktemp("straight")))
+    straight = fit(CONFIG, "instruct", world)
+    assert measured(folder) == measured(straight)
+    assert (folder / WEIGHTS).read_bytes() == (straight / WEIGHTS).read_bytes()
+    assert Record.read(folder).examples == Record.read(straight).examples
+    events = tracking._read(home / "spool" / f"{folder.name}.jsonl")
+    assert [event["step"] for event in events if event["event"] == "metrics"] == [1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"train.seed": 2},
+        {"model.instruction_aware": False},
+        {"data.sampling": "uniform"},
+        {"data.held_in": ["vqav2", "okvqa"]},
+        {"train.steps": 7},
+    ],
+)
+def test_what_touches_tuning_changes_the_signature(world, changes):
+    assert signed(changed(CONFIG, changes), "instruct", world) != signed(CONFIG, "instruct", world)
+
+
+def test_what_concerns_evaluation_or_tracking_does_not(world):
+    other = changed(CONFIG, {"evaluate.num_beams": 5, "evaluate.split": "val", "tracking.experiment": "x"})
+    assert signed(other, "instruct", world) == signed(CONFIG, "instruct", world)
+
+
+def test_metrics_and_data_sources_are_no_part_of_the_code_hash():
+    reached = code.closure("workbench.experiment.fit", without=record.PLUMBING | record._metric_modules())
+    names = [code.name_of(path) for path in reached]
+    assert "workbench.train.loop" in names
+    assert not [name for name in names if ".metrics" in name or ".sources" in name or "tracking" in name]
+
+
+@pytest.mark.parametrize("form", ["drop", "constant"])
+def test_unaware_models_are_tuned_too(world, form):
+    config = changed(CONFIG, {"model.instruction_aware": False, "model.unaware_form": form, "train.steps": 3})
+    assert Record.read(fit(config, "multitask_tagged", world)).result["best_step"] == 3
+
+
+def test_a_subset_of_the_datasets_ignores_factors_of_the_others(world):
+    folder = fit(changed(CONFIG, {"data.held_in": ["vqav2"], "train.steps": 3}), "multitask_plain", world)
+    assert Record.read(folder).result["probabilities"] == {"vqav2": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"data.held_in": ["gqa"]}, "data.held_in names gqa, which is held out"),
+        ({"data.held_in": ["vqav3"]}, "did you mean 'vqav2'"),
+        ({"model.start": "backbones/none"}, "check model.start"),
+        ({"data.factors": {"vqa": 2.0}}, "data.factors names vqa"),
+    ],
+)
+def test_what_does_not_exist_is_named(world, changes, says):
+    with pytest.raises(ValueError, match=says):
+        fit(changed(CONFIG, changes), "instruct", world)
+
+
+@pytest.fixture
+def copy(world, tmp_path):
+    """A world to damage."""
+    return Path(shutil.copytree(world, tmp_path / "world"))
+
+
+def test_missing_inputs_name_their_stage(copy):
+    shutil.rmtree(copy / "data/features")
+    with pytest.raises(RunError, match="run the stage features"):
+        fit(CONFIG, "instruct", copy)
+
+
+def test_a_damaged_feature_store_is_refused(copy):
+    store = copy / "data/features/features.f16"
+    content = bytearray(store.read_bytes())
+    content[-1] ^= 1
+    store.write_bytes(content)
+    with pytest.raises(FeatureStoreError, match="checksum"):
+        fit(CONFIG, "instruct", copy)
+
+
+def test_a_checkpoint_of_another_configuration_is_refused(world, home):
+    one = fit(CONFIG, "instruct", world)
+    signature = record.files.digest(signed(changed(CONFIG, {"train.seed": 2}), "instruct", world))
+    shutil.copytree(one / "checkpoint", home / "runs" / signature / "checkpoint")
+    with pytest.raises(CheckpointError, match="belongs to run"):
+        fit(changed(CONFIG, {"train.seed": 2}), "instruct", world)
+
+
+def test_the_saved_weights_are_the_trained_ones_alone(world):
+    saved = load_file(fit(CONFIG, "instruct", world) / WEIGHTS)
+    assert saved
+    assert all(
+        name.startswith(("qformer.", "query_tokens", "language_projection.", "vision_model.post_layernorm."))
+        for name in saved
+    )
+
+
+def test_two_runs_of_a_configuration_are_equal(world, tmp_path_factory, monkeypatch):
+    folders = []
+    for name in "ab":
+        monkeypatch.setenv("DVC_ROOT", str(tmp_path_factory.mktemp(name)))
+        folders.append(fit(CONFIG, "multitask_plain", world))
+    assert measured(folders[0]) == measured(folders[1])
+    assert small_world.CONFIG == CONFIG

@@ -1,0 +1,107 @@
+"""Examinations: every dataset, with and without the picture, and metrics that can change alone."""
+
+from __future__ import annotations
+
+import shutil
+
+import pandas as pd
+import pytest
+from small_world import CONFIG
+
+from workbench.config import changed
+from workbench.data.catalog import BY_NAME
+from workbench.experiment import record
+from workbench.experiment import score as scoring
+from workbench.experiment.answers import WEIGHTS
+from workbench.experiment.fit import fit
+from workbench.experiment.record import Record, RunError
+from workbench.experiment.score import read_scores, score
+from workbench.report.table import PREDICTION_COLUMNS
+
+
+@pytest.fixture(scope="module")
+def examined(world, tmp_path_factory):
+    """The start itself, examined once."""
+    home = tmp_path_factory.mktemp("examined")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DVC_ROOT", str(home))
+        return score(CONFIG, "blip2", world)
+
+
+def test_every_dataset_is_scored_with_and_without_the_picture(examined):
+    scores = read_scores(examined)
+    assert {(s["dataset"], s["blind"]) for s in scores} == {(n, b) for n in BY_NAME for b in (True, False)}
+    assert all(s["n"] == CONFIG.data.eval_examples for s in scores)
+    predictions = pd.read_parquet(examined / "predictions.parquet")
+    assert set(PREDICTION_COLUMNS) <= set(predictions.columns)
+    assert len(predictions) == 2 * len(BY_NAME) * CONFIG.data.eval_examples
+    ranked = predictions[predictions["dataset"] == "visdial"].iloc[0]
+    assert len(ranked["candidate_scores"]) == len(ranked["candidates"])
+    assert ranked["prediction"] in ranked["candidates"]
+
+
+def test_scores_follow_from_the_predictions(examined):
+    predictions = pd.read_parquet(examined / "predictions.parquet")
+    for line in read_scores(examined):
+        if line["metric"] != "auc":
+            part = predictions[
+                (predictions["dataset"] == line["dataset"]) & (predictions["blind"] == line["blind"])
+            ]
+            assert line["value"] == pytest.approx(part["score"].mean())
+
+
+def test_the_record_says_what_it_took(examined):
+    made = Record.read(examined)
+    assert (made.kind, made.name) == ("evaluate", "blip2")
+    assert made.cost.seconds > 0
+    assert made.cost.flops > 0
+    assert made.cost.peak_memory_bytes > 1e6
+    assert made.hashes["weights"] == ""
+
+
+def test_after_an_edit_of_a_metric_nothing_is_answered_again(examined, world, monkeypatch):
+    monkeypatch.setenv("DVC_ROOT", str(examined.parent.parent))
+    monkeypatch.setattr(scoring, "materials", None)  # would be called to answer anything
+    assert score(CONFIG, "blip2", world) == examined
+    before = (examined / "scores.jsonl").stat().st_mtime_ns
+    monkeypatch.setattr(record, "metrics_hash", lambda: "edited")
+    assert score(CONFIG, "blip2", world) == examined
+    assert (examined / "scores.jsonl").stat().st_mtime_ns > before
+    assert Record.read(examined).hashes["metrics"] == "edited"
+
+
+def test_a_killed_examination_goes_on_where_it_was(examined, world, home, monkeypatch):
+    folder = home / "runs" / examined.name
+    shutil.copytree(examined / "answers", folder / "answers")
+    (folder / "answers/gqa.parquet").unlink()
+    asked = []
+    ask = scoring._ask
+    monkeypatch.setattr(
+        scoring, "_ask", lambda *given: asked.append(given[-1][0].dataset) or ask(*given)
+    )
+    assert score(CONFIG, "blip2", world) == folder
+    assert asked == ["gqa"]
+    again = pd.read_parquet(folder / "predictions.parquet")
+    pd.testing.assert_frame_equal(again, pd.read_parquet(examined / "predictions.parquet"))
+
+
+def test_tags_are_shown_only_to_the_row_that_asks_with_them(world, monkeypatch):
+    monkeypatch.setattr(scoring, "BY_NAME", {"vqav2": BY_NAME["vqav2"]})
+    tuned = fit(changed(CONFIG, {"train.steps": 3}), "multitask_tagged", world)
+    instructions = {}
+    for row in ("multitask_tagged", "multitask_tagged_tags"):
+        folder = score(changed(CONFIG, {"evaluate.blind": False}), row, world, tuned)
+        (instructions[row], *_) = pd.read_parquet(folder / "predictions.parquet")["instruction"]
+    assert instructions["multitask_tagged_tags"].startswith("[")
+    assert not instructions["multitask_tagged"].startswith("[")
+
+
+def test_weights_of_another_model_are_refused(world, monkeypatch):
+    tuned = fit(changed(CONFIG, {"train.steps": 3}), "instruct", world)
+    with pytest.raises(RunError, match="use the model section"):
+        score(changed(CONFIG, {"model.num_query_tokens": 2}), "instruct", world, tuned)
+    (tuned / WEIGHTS).write_bytes(b"torn")
+    with pytest.raises(RunError, match="cannot be read"):
+        score(CONFIG, "instruct", world, tuned)
+    with pytest.raises(RunError, match="run the stage tune first"):
+        score(CONFIG, "instruct", world, tuned / "nowhere")
