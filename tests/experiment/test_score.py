@@ -96,6 +96,12 @@ def test_tags_are_shown_only_to_the_row_that_asks_with_them(world, monkeypatch):
     assert not instructions["multitask_tagged"].startswith("[")
 
 
+def test_a_model_without_the_text_path_is_examined_too(world, monkeypatch):
+    monkeypatch.setattr(scoring, "BY_NAME", {"vqav2": BY_NAME["vqav2"]})
+    folder = score(changed(CONFIG, {"model.instruction_aware": False}), "blip2", world)
+    assert Record.read(folder).cost.flops > 0
+
+
 def test_weights_of_another_model_are_refused(world, monkeypatch):
     tuned = fit(changed(CONFIG, {"train.steps": 3}), "instruct", world)
     with pytest.raises(RunError, match="use the model section"):

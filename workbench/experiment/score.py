@@ -142,6 +142,7 @@ def _answer_all(config: Config, row: Row, root: Path, weights: Path | None, fold
         model, collator = materials(config, root, device)
         if weights is not None:
             load_weights(weights, model.trainable())
+        model.requires_grad_(False)  # nothing is trained here, and the FLOP counter trips over parameters
         for name in shown(left, f"evaluate {row}", len(BY_NAME), len(BY_NAME) - len(left)):
             examples = load_examples(root / "data/prepared", name, config.evaluate.split)
             frame, cost = _ask(config, row, model, collator, examples)
