@@ -1,0 +1,109 @@
+"""Frozen stage pretrain: BLIP-2 stage 2, the start of every tuning run."""
+
+from __future__ import annotations
+
+import argparse
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from safetensors.torch import load_file
+from transformers import InstructBlipForConditionalGeneration, InstructBlipVisionModel
+
+from workbench.config import Config, Model, Train
+from workbench.data.catalog import entry
+from workbench.data.collate import Collator
+from workbench.data.micro import vocabulary
+from workbench.data.sources import coco_caption
+from workbench.data.templates import evaluation_text
+from workbench.data.tokens import Tokenizers
+from workbench.evaluate.generate import generate
+from workbench.evaluate.metrics import score
+from workbench.model import create
+from workbench.model.instructblip import InstructBlip
+from workbench.progress import shown
+from workbench.records import Prediction
+from workbench.stages import backbone_qformer
+from workbench.stages.backbone import Clock, finish
+from workbench.stages.backbone_language import FOLDER as LANGUAGE
+from workbench.stages.guard import stage
+from workbench.train import blip2
+from workbench.train.loop import train
+from workbench.train.optimizer import adamw
+from workbench.train.schedule import learning_rate
+from workbench.train.vision import processor
+
+PLAN = Train(seed=23, steps=1500, batch_size=64, learning_rate=1e-3, warmup_steps=100)
+FRESH = 300  # validation pictures that the figures are about
+
+
+def assemble(root: Path, folder: Path, family: str) -> None:
+    """Writes stage 1's Q-Former between the finished encoder and language model as one folder."""
+    vocabulary.save(folder)
+    tokenizers = Tokenizers(
+        vocabulary.qformer_tokenizer(), vocabulary.language_tokenizer(), family == "llama"
+    )
+    model = create.new(
+        root / "backbones/micro/vision",
+        root / LANGUAGE.format(family=family),
+        blip2.qformer_fields(len(tokenizers.qformer)),
+        num_query_tokens=blip2.QUERIES,
+        image_token_id=tokenizers.language.convert_tokens_to_ids("<image>"),
+        seed=PLAN.seed,
+    )
+    found = model.load_state_dict(
+        load_file(root / backbone_qformer.FOLDER / "qformer.safetensors"), strict=False
+    )
+    assert not found.unexpected_keys, found.unexpected_keys
+    model.save_pretrained(folder)
+    processor().save_pretrained(folder)
+
+
+def work(config: Config, root: Path, family: str) -> None:
+    """Trains queries, Q-Former and projection to caption through the frozen language model."""
+    clock, folder = Clock(), root / f"backbones/micro/blip2-{family}"
+    assemble(root, folder, family)
+    switches = Model(language_model=family, instruction_aware=False, num_query_tokens=blip2.QUERIES)  # type: ignore[arg-type]
+    model, tokenizers = InstructBlip.load(folder, switches), Tokenizers.load(folder)
+    vision = InstructBlipVisionModel.from_pretrained(
+        root / "backbones/micro/vision", dtype=torch.float32
+    ).eval()
+    data = blip2.pairs(vision, **backbone_qformer.PICTURES, seed=config.data.world_seed)
+    batches = blip2.stage2_batches(data, Collator(tokenizers, data), PLAN.seed, PLAN.batch_size)
+    optimizer, accelerator = adamw(model.trainable(), PLAN), Accelerator()
+    steps = train(
+        model, optimizer, partial(learning_rate, config=PLAN), batches, accelerator,
+        precision="fp32", seed=PLAN.seed, start_step=0, steps=PLAN.steps,
+    )  # fmt: skip
+    for _ in shown(steps, f"stage 2 {family}", PLAN.steps):
+        pass
+    figures = describe(model, tokenizers, vision, config.data.world_seed)
+    model.save_pretrained(folder)  # the text path as stage 1 left it
+    plain = InstructBlipForConditionalGeneration.from_pretrained(folder)
+    del plain.config.reads_instruction  # the start of aware and unaware runs alike
+    finish(folder, plain, clock, PLAN.seed, PLAN.steps, figures)
+
+
+def describe(
+    model: InstructBlip, tokenizers: Tokenizers, vision: InstructBlipVisionModel, seed: int
+) -> dict[str, float]:
+    """CIDEr x 100 and object recall of greedy captions of fresh pictures (coco_caption's val split)."""
+    fresh = blip2.pairs(vision, web=0, coco=FRESH, seed=seed, split="val")
+    scenes = [frames[0] for _, frames in islice(coco_caption.micro("val", FRESH, seed), FRESH)]
+    collator, said = Collator(tokenizers, fresh), list[Prediction]()
+    for start in range(0, FRESH, 100):
+        examples = [fresh.numbered(i) for i in range(start, start + 100)]
+        batch = collator.infer(examples, [evaluation_text(example) for example in examples])
+        said += generate(model, batch, tokenizers.language, entry("coco_caption"), 1)
+    names = [[thing.concept for thing in scene.objects] for scene in scenes]
+    recall = blip2.object_recall([prediction.text for prediction in said], names)
+    return {"cider": score("cider", said).value, "object_recall": recall}
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--family", choices=("t5", "llama"), required=True)
+    chosen = parser.parse_args().family
+    stage(lambda config, root: work(config, root, chosen))
