@@ -1,0 +1,172 @@
+"""Trains the micro ViT: the patches of a cell together name what it holds.
+
+A finished ViT knows many things by sight; this one knows the emoji, their colours and sizes and the
+words on plates, novel concepts and all looks included, because it stands for an encoder that has seen
+the web. It is supervised before the post layer norm, where features are cached.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor, nn
+from transformers import BlipImageProcessor, InstructBlipVisionConfig, InstructBlipVisionModel
+
+from workbench.data.micro.books import AUTHORS, draw_cover
+from workbench.data.micro.concepts import CONCEPTS
+from workbench.data.micro.render import SIDE, render
+from workbench.data.micro.sampling import WORDS, draw_scene, stream
+from workbench.data.micro.scene import COLOURS, SIZES, Scene
+
+PATCH = 8
+GRID = SIDE // PATCH
+NAMES = tuple(concept.name for concept in CONCEPTS)
+PRINTED = (*WORDS, *AUTHORS)
+# target -> number of classes; the last class of each is "nothing here"
+TARGETS = {
+    name: len(values) + 1
+    for name, values in (("concept", NAMES), ("colour", COLOURS), ("size", SIZES), ("word", PRINTED))
+}
+MEAN = STD = 0.5
+
+
+def new() -> InstructBlipVisionModel:
+    """About 0.8 M parameters: 4 layers, width 128, patches of 8 pixels, 65 tokens."""
+    config = InstructBlipVisionConfig(
+        hidden_size=128, intermediate_size=512, num_hidden_layers=4, num_attention_heads=4, image_size=SIDE,
+        patch_size=PATCH, initializer_range=0.02,
+    )  # fmt: skip
+    return InstructBlipVisionModel(config)
+
+
+def processor() -> BlipImageProcessor:
+    """What transformers and data/encoder.py prepare pixels by."""
+    size = {"height": SIDE, "width": SIDE}
+    return BlipImageProcessor(size=size, image_mean=[MEAN] * 3, image_std=[STD] * 3)
+
+
+def pixels(pictures: list[Image.Image]) -> Tensor:
+    """(B, 3, 64, 64), normalised."""
+    array = np.stack([np.asarray(picture, dtype=np.float32) for picture in pictures]) / 255
+    return torch.from_numpy((array - MEAN) / STD).permute(0, 3, 1, 2)
+
+
+def draw(seed: int, index: int, crowded: bool) -> Scene:
+    """A scene of any kind the encoder may meet: with words or without, in any look, blurred or dark.
+
+    Args:
+        crowded: fill most cells, so that a picture teaches more names.
+    """
+    rng = stream("vision", seed, index)
+    kind = rng.random()
+    if kind < 0.1:
+        return draw_cover(rng, f"vision/{index}")
+    plates, objects = (int(rng.integers(0, 3)) if kind < 0.5 else 0), (1, 6)
+    if crowded and kind < 0.85:
+        plates, objects = (3, (4, 6)) if kind < 0.35 else (0, (6, 9))
+    scene = draw_scene(
+        rng, f"vision/{index}", objects=objects, pool=CONCEPTS, plates=plates, backgrounds=range(8), repeat=0.2
+    )
+    if kind > 0.9:
+        spoiled = {"blur": 0.7, "darkness": 0.7} if rng.random() < 0.5 else {"crop": 0.3}
+        return replace(scene, **{name: float(most * rng.random()) for name, most in spoiled.items()})
+    return scene
+
+
+def targets(scenes: list[Scene]) -> dict[str, Tensor]:
+    """(B, 9) class per cell, row by row, for each of TARGETS."""
+    cells = {name: np.full((len(scenes), 3, 3), count - 1) for name, count in TARGETS.items()}
+    for i, scene in enumerate(scenes):
+        for thing in scene.objects:
+            at = (i, thing.row, thing.column)
+            cells["concept"][at] = NAMES.index(thing.concept)
+            cells["colour"][at] = COLOURS.index(thing.colour)
+            cells["size"][at] = SIZES.index(thing.size)
+        for plate in scene.plates:
+            cells["word"][i, plate.row, plate.column] = PRINTED.index(plate.word)
+    return {name: torch.from_numpy(grid.reshape(len(scenes), 9)) for name, grid in cells.items()}
+
+
+def pooled(hidden: Tensor) -> Tensor:
+    """(B, 9, V): the mean of the patches whose centre lies in each cell; the [CLS] token is left out."""
+    cell = ((torch.arange(GRID) + 0.5) * PATCH * 3 / SIDE).long()
+    member = F.one_hot((cell[:, None] * 3 + cell[None]).flatten(), 9).float()
+    return torch.einsum("bpv,pc->bcv", hidden[:, 1:], member / member.sum(0))
+
+
+def encode(model: InstructBlipVisionModel, images: Tensor) -> Tensor:
+    """(B, 65, 128) before the post layer norm."""
+    return model.encoder(inputs_embeds=model.embeddings(images)).last_hidden_state
+
+
+def heads() -> nn.ModuleDict:
+    """One linear classifier per target, thrown away after training."""
+    return nn.ModuleDict({name: nn.Linear(128, count) for name, count in TARGETS.items()})
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """A stretch of training with fresh classifiers and a fresh optimizer.
+
+    Attributes:
+        steps: how many are made; the learning rate falls as a cosine that would end after `cosine`.
+        crowded: see `draw`.
+    """
+
+    steps: int
+    cosine: int
+    rate: float
+    seed: int
+    crowded: bool
+    batch_size: int = 64
+
+
+# the sparse scenes first: then crowded ones, which teach names some three times faster
+PHASES = (Phase(900, 1600, 1e-3, 1, crowded=False), Phase(1400, 1400, 1.5e-3, 2, crowded=True))
+
+
+def train(model: InstructBlipVisionModel, classify: nn.ModuleDict, phase: Phase) -> Iterator[tuple[int, float]]:
+    """Trains both in place; yields (step, loss)."""
+    parameters = [*model.parameters(), *classify.parameters()]
+    optimizer = torch.optim.AdamW(parameters, lr=phase.rate, weight_decay=0.05, betas=(0.9, 0.98))
+    model.train()
+    for step in range(phase.steps):
+        for group in optimizer.param_groups:
+            warm = min(1.0, (step + 1) / 100)
+            group["lr"] = phase.rate * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * step / phase.cosine)))
+        first = step * phase.batch_size
+        scenes = [draw(phase.seed, first + i, phase.crowded) for i in range(phase.batch_size)]
+        hidden = pooled(encode(model, pixels([render(scene) for scene in scenes])))
+        wanted = targets(scenes)
+        losses = [
+            F.cross_entropy(head(hidden).flatten(0, 1), wanted[name].flatten())
+            for name, head in classify.items()
+        ]
+        loss = torch.stack(losses).sum()
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+        yield step + 1, float(loss.detach())
+    model.eval()
+
+
+@torch.no_grad()
+def examine(
+    model: InstructBlipVisionModel, classify: nn.ModuleDict, seed: int, count: int = 512
+) -> dict[str, float]:
+    """Accuracy per target over the cells of fresh scenes that show something."""
+    scenes = [draw(seed, i, crowded=False) for i in range(count)]
+    wanted = targets(scenes)
+    hidden = pooled(encode(model, pixels([render(scene) for scene in scenes])))
+    found = {}
+    for name, head in classify.items():
+        shown = wanted[name] < TARGETS[name] - 1
+        found[name] = float((head(hidden).argmax(-1) == wanted[name])[shown].float().mean())
+    return found
