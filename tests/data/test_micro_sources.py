@@ -16,9 +16,9 @@ from workbench.data.catalog import BY_NAME, CATALOG, HELD_IN, HELD_OUT
 from workbench.data.micro.asking import NOVEL_NAMES
 from workbench.data.micro.concepts import BY_NAME as CONCEPT
 from workbench.data.micro.concepts import CATEGORIES, CONCEPTS
-from workbench.data.micro.language import FACT_QUESTIONS, HELD_OUT_KINDS, questions
 from workbench.data.micro.motion import FRAMES, VOCABULARY
 from workbench.data.micro.pools import Item
+from workbench.data.micro.questions import FACT_QUESTIONS, HELD_OUT_KINDS, questions
 from workbench.data.micro.sampling import CONCEPTS as ALL
 from workbench.data.micro.sampling import draw_scene, stream
 from workbench.data.micro.scene import COLOURS, Scene

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from workbench.data.micro.language import QA, a
+from workbench.data.micro.language import a
+from workbench.data.micro.questions import QA
 from workbench.data.micro.sampling import NOVEL, WORDS, pick
 
 NOVEL_NAMES = frozenset(concept.name for concept in NOVEL)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from workbench.data.micro.concepts import BY_NAME
-from workbench.data.micro.language import QA
+from workbench.data.micro.questions import QA
 from workbench.data.micro.sampling import KNOWN, WORDS, pick, place_objects
 from workbench.data.micro.scene import Plate, Scene
 

@@ -12,7 +12,8 @@ import numpy as np
 
 from workbench.data.micro.asking import Asked, noun, sample, shuffled
 from workbench.data.micro.concepts import BY_NAME
-from workbench.data.micro.language import PLACES, QA, YES_NO, a, absent, category_of, detail, unique
+from workbench.data.micro.language import a, absent, category_of, detail, unique
+from workbench.data.micro.questions import PLACES, QA, YES_NO
 from workbench.data.micro.sampling import pick
 from workbench.data.micro.scene import COLOURS, PAINTS, ROWS, SIZES, Placed, Scene
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from workbench.data.micro.concepts import Concept
-from workbench.data.micro.language import NAMES, NUMBERS, QA
+from workbench.data.micro.questions import NAMES, NUMBERS, QA
 from workbench.data.micro.sampling import KNOWN, pick, place_objects
 from workbench.data.micro.scene import COLOURS, MOTIONS, PAINTS, SIZES, Placed, Scene
 

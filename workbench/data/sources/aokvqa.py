@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from workbench.data.micro.asking import choose, crowd, listed, near, sample, shuffled
-from workbench.data.micro.language import FACT_QUESTIONS, QA, YES_NO, questions
 from workbench.data.micro.pools import Item, coco, item
+from workbench.data.micro.questions import FACT_QUESTIONS, QA, YES_NO, questions
 from workbench.data.micro.sampling import KNOWN, stream
 from workbench.data.micro.scene import Scene
 from workbench.records import Split

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from workbench.data.micro.asking import choose
-from workbench.data.micro.language import questions
 from workbench.data.micro.pools import Item, item, scene_id
+from workbench.data.micro.questions import questions
 from workbench.data.micro.sampling import draw_scene, stream
 from workbench.records import Split
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from workbench.data.micro.asking import choose, crowd
 from workbench.data.micro.concepts import BY_NAME
-from workbench.data.micro.language import FACT_QUESTIONS, QA, YES_NO, questions
 from workbench.data.micro.pools import Item, coco, item
+from workbench.data.micro.questions import FACT_QUESTIONS, QA, YES_NO, questions
 from workbench.data.micro.sampling import stream
 from workbench.data.micro.scene import Scene
 from workbench.records import Split

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from workbench.data.micro.asking import shuffled
-from workbench.data.micro.language import questions
 from workbench.data.micro.pools import Item, item
+from workbench.data.micro.questions import questions
 from workbench.data.micro.sampling import stream
 from workbench.data.sources import okvqa
 from workbench.records import Split

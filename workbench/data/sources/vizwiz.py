@@ -8,8 +8,9 @@ from dataclasses import replace
 import numpy as np
 
 from workbench.data.micro.asking import choose, crowd
-from workbench.data.micro.language import QA, absent, questions
+from workbench.data.micro.language import absent
 from workbench.data.micro.pools import Item, item, scene_id
+from workbench.data.micro.questions import QA, questions
 from workbench.data.micro.sampling import draw_scene, pick, stream
 from workbench.data.micro.scene import Scene
 from workbench.records import Split

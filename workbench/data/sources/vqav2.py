@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from workbench.data.micro.asking import choose, crowd
-from workbench.data.micro.language import QA, questions
 from workbench.data.micro.pools import Item, coco, item
+from workbench.data.micro.questions import QA, questions
 from workbench.data.micro.sampling import stream
 from workbench.data.micro.scene import Scene
 from workbench.records import Split

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from workbench.data.micro.language import questions
 from workbench.data.micro.pools import Item, item
+from workbench.data.micro.questions import questions
 from workbench.data.micro.sampling import stream
 from workbench.data.sources import vqav2
 from workbench.records import Split
