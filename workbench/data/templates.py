@@ -109,7 +109,8 @@ class Templates:
         try:
             raw = yaml.safe_load(path.read_text(encoding="utf-8"))
         except FileNotFoundError as error:
-            raise TemplateError(f"data.templates: {path} does not exist; give a YAML file or 'builtin'") from error
+            message = f"data.templates: {path} does not exist; give a YAML file or 'builtin'"
+            raise TemplateError(message) from error
         except yaml.YAMLError as error:
             raise TemplateError(f"data.templates: {path} is not valid YAML: {error}") from error
         if not isinstance(raw, dict):
@@ -119,12 +120,12 @@ class Templates:
         if missing := set(TASKS) - set(raw):
             raise TemplateError(f"{path}: no templates for {sorted(missing)}")
         for task, lines in raw.items():
-            if not isinstance(lines, list) or not lines or not all(isinstance(line, str) for line in lines):
+            if not (isinstance(lines, list) and lines and all(isinstance(line, str) for line in lines)):
                 raise TemplateError(f"{path}: {task} has to be a list of one or more strings")
             needed = slots(BUILTIN[task][0])
             for line in lines:
                 if slots(line) != needed:
-                    raise TemplateError(f"{path}: {task} template {line!r} has to use exactly {sorted(needed)}")
+                    raise TemplateError(f"{path}: {task} template {line!r} has to use just {sorted(needed)}")
         return cls({task: tuple(raw[task]) for task in TASKS})
 
 
@@ -150,7 +151,8 @@ def fill(template: str, example: Example) -> str:
         return template.format_map(example.fields)
     except KeyError as error:
         raise TemplateError(
-            f"{example.dataset} example {example.example_id} has no field {error.args[0]!r}, which {template!r} needs"
+            f"{example.dataset} example {example.example_id} has no field {error.args[0]!r}, "
+            f"which {template!r} needs"
         ) from error
 
 

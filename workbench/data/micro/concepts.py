@@ -26,18 +26,20 @@ _TABLE: dict[str, str] = {
     "insect": "🐝 bee 🐜 ant 🦋 butterfly 🐞 ladybug 🦗 cricket* 🐛 caterpillar",
     "fruit": "🍎 apple 🍐 pear 🍌 banana 🍋 lemon 🍊 tangerine 🍇 grape 🍒 cherry 🍓 strawberry 🍍 pineapple "
     "🍑 peach 🍉 watermelon 🥭 mango* 🥝 kiwi* 🥥 coconut",
-    "vegetable": "🥕 carrot 🌽 corn 🍅 tomato 🥔 potato 🍆 eggplant 🥒 cucumber 🥦 broccoli 🧅 onion 🧄 garlic "
-    "🍄 mushroom 🥑 avocado* 🌶 pepper*",
-    "dish": "🍕 pizza 🍔 burger 🥪 sandwich 🌮 taco 🍣 sushi 🍞 bread 🧀 cheese 🥚 egg 🍰 cake 🍪 cookie 🍩 donut "
-    "🥧 pie* 🥨 pretzel* 🍦 icecream",
+    "vegetable": "🥕 carrot 🌽 corn 🍅 tomato 🥔 potato 🍆 eggplant 🥒 cucumber 🥦 broccoli 🧅 onion "
+    "🧄 garlic 🍄 mushroom 🥑 avocado* 🌶 pepper*",
+    "dish": "🍕 pizza 🍔 burger 🥪 sandwich 🌮 taco 🍣 sushi 🍞 bread 🧀 cheese 🥚 egg 🍰 cake 🍪 cookie "
+    "🍩 donut 🥧 pie* 🥨 pretzel* 🍦 icecream",
     "drink": "☕ coffee 🍺 beer 🍷 wine 🥛 milk 🧃 juice 🍵 tea*",
-    "vehicle": "🚗 car 🚌 bus 🚕 taxi 🚚 truck 🚜 tractor 🚲 bicycle 🏍 motorcycle 🚂 train 🚑 ambulance* 🛴 scooter*",
+    "vehicle": "🚗 car 🚌 bus 🚕 taxi 🚚 truck 🚜 tractor 🚲 bicycle 🏍 motorcycle 🚂 train 🚑 ambulance* "
+    "🛴 scooter*",
     "aircraft": "✈ airplane 🚁 helicopter 🚀 rocket 🎈 balloon 🪁 kite*",
     "boat": "⛵ sailboat 🚢 ship 🛶 canoe 🚤 speedboat*",
     "instrument": "🎸 guitar 🎻 violin 🎺 trumpet 🥁 drum 🎹 piano 🎷 saxophone* 🪗 accordion* 🪕 banjo",
     "ball": "⚽ football 🏀 basketball ⚾ baseball 🎾 tennis 🏐 volleyball 🎱 billiard* 🎳 bowling",
     "tool": "🔨 hammer 🔧 wrench ✂ scissors 🪚 saw 🪓 axe 🔑 key 🪜 ladder* 🔒 lock",
-    "clothing": "👕 shirt 👗 dress 👒 hat 👞 shoe 👢 boot 🧦 sock 🧤 glove 🧣 scarf* 👓 glasses 👖 jeans 🧢 cap*",
+    "clothing": "👕 shirt 👗 dress 👒 hat 👞 shoe 👢 boot 🧦 sock 🧤 glove 🧣 scarf* 👓 glasses 👖 jeans "
+    "🧢 cap*",
     "plant": "🌳 tree 🌴 palm 🌵 cactus 🌹 rose 🌷 tulip 🌻 sunflower* 🍀 clover",
     "furniture": "🪑 chair 🛏 bed 🛋 couch 🚪 door 🛁 bathtub 🚽 toilet*",
     "device": "📱 phone 💻 laptop 📷 camera 📺 television 📻 radio 💡 lightbulb ⌚ watch* 🔦 flashlight",
@@ -58,8 +60,9 @@ _FACTS: dict[str, str] = {
 FACTS = tuple(_FACTS)
 
 _HUES = (  # upper bound of the hue in degrees -> colour name
-    (18, "red"), (42, "orange"), (68, "yellow"), (165, "green"), (255, "blue"), (290, "purple"), (340, "pink"), (361, "red"),
-)
+    (18, "red"), (42, "orange"), (68, "yellow"), (165, "green"),
+    (255, "blue"), (290, "purple"), (340, "pink"), (361, "red"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

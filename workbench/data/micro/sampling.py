@@ -11,9 +11,10 @@ from workbench.data.micro.concepts import CONCEPTS, Concept
 from workbench.data.micro.scene import PAINTS, SIZES, Placed, Plate, Scene
 
 WORDS = (
-    "open stop sale exit cafe park zoo bank shop farm city lake hill road gate tower moon star sun wind rain snow "
-    "fire ice gold iron wood rock sand east west north south king queen hero magic secret dream night day river "
-    "ocean storm dance song game race gift party lucky happy super fresh sweet quick jolly royal mega ultra"
+    "open stop sale exit cafe park zoo bank shop farm city lake hill road gate tower moon star sun wind rain "
+    "snow fire ice gold iron wood rock sand east west north south king queen hero magic secret dream night "
+    "day river ocean storm dance song game race gift party lucky happy super fresh sweet quick jolly royal "
+    "mega ultra"
 ).split()
 
 KNOWN = tuple(concept for concept in CONCEPTS if not concept.novel)
@@ -23,7 +24,8 @@ NOVEL = tuple(concept for concept in CONCEPTS if concept.novel)
 def stream(*key: str | int) -> np.random.Generator:
     """A random stream that depends on the key alone, the same on every machine and Python."""
     text = "/".join(map(str, key)).encode()
-    return np.random.Generator(np.random.Philox(key=int.from_bytes(hashlib.sha256(text).digest()[:16], "little")))
+    key_bits = hashlib.sha256(text).digest()[:16]
+    return np.random.Generator(np.random.Philox(key=int.from_bytes(key_bits, "little")))
 
 
 def pick(rng: np.random.Generator, items: Sequence[str]) -> str:
@@ -64,8 +66,6 @@ def draw_scene(
         concepts[-1] = concepts[0]
     cells = rng.choice(9, size=count + plates, replace=False)
     placed = place_objects(rng, concepts, [int(c) for c in cells[:count]])
-    boards = tuple(
-        Plate(pick(rng, WORDS), *divmod(int(cell), 3)) for cell in cells[count:]
-    )
+    boards = tuple(Plate(pick(rng, WORDS), *divmod(int(cell), 3)) for cell in cells[count:])
     background = int(backgrounds[int(rng.integers(len(backgrounds)))])
     return Scene(scene_id, placed, boards, background, noise_seed=int(rng.integers(2**31)))

@@ -82,5 +82,6 @@ def save(folder: Path) -> None:
 
 
 def lines() -> Iterator[str]:
-    """The vocabulary, one entry a line."""
-    yield from tokenizer().get_vocab()
+    """The vocabulary, one entry a line, in the order of the ids."""
+    vocabulary = tokenizer().get_vocab()
+    yield from sorted(vocabulary, key=vocabulary.__getitem__)
