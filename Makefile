@@ -5,13 +5,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := $(CURDIR)/.venv/bin
 export PATH := $(BIN):$(PATH)
-export DVC_NO_ANALYTICS := true
-export DVC_SITE_CACHE_DIR := $(CURDIR)/.dvc/site
-export DO_NOT_TRACK := true
-export MLFLOW_DISABLE_TELEMETRY := true
-export HF_HUB_OFFLINE := 1
-export HF_HUB_DISABLE_TELEMETRY := 1
-export TOKENIZERS_PARALLELISM := false
+PWD := $(CURDIR)
+include env.sh
 
 FROZEN := backbone_vision backbone_language@t5 backbone_language@llama pretrain@t5 pretrain@llama
 
@@ -35,7 +30,7 @@ backbones: .venv/.installed .dvc/site
 	python -m workbench.stages.pretrain --family llama
 	dvc commit --force $(FROZEN)
 
-install: .venv/.installed
+install: .venv/.installed .dvc/site
 
 .venv/.python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=python3.x")'
@@ -52,6 +47,6 @@ install: .venv/.installed
 	pip install --disable-pip-version-check -q -c constraints.txt -e '.[test]'
 	touch $@
 
-# DVC keeps pickles there, by default in a folder that everybody can write to (CVE-2025-69872)
+# private before DVC makes it public
 .dvc/site:
 	mkdir -m 700 -p $@

@@ -1,0 +1,11 @@
+# The environment of every command here. `make` includes it; by hand, from the repository root:
+#   source .venv/bin/activate && source env.sh
+# Only lines that both a shell and make read alike: export NAME=value.
+export DVC_NO_ANALYTICS=true
+# DVC keeps pickles there, by default in a folder that everybody can write to (CVE-2025-69872)
+export DVC_SITE_CACHE_DIR=${PWD}/.dvc/site
+export DO_NOT_TRACK=true
+export MLFLOW_DISABLE_TELEMETRY=true
+export HF_HUB_OFFLINE=1
+export HF_HUB_DISABLE_TELEMETRY=1
+export TOKENIZERS_PARALLELISM=false
