@@ -43,6 +43,8 @@ class Schedule:
 
     Attributes:
         dense_steps: steps on dense lookups alone; afterwards they make up dense_share.
+        ends_from: step from which T5's encoder gathers a cloze's first token at an end token in place of
+            a mask, so that the decoder finds answers where every prompt ends.
     """
 
     steps: int = 6000
@@ -51,6 +53,7 @@ class Schedule:
     warmup_steps: int = 100
     dense_steps: int = 500
     dense_share: float = 0.4
+    ends_from: int = 10**9
     seed: int = 7
 
 
@@ -102,13 +105,20 @@ def causal_row(text: Text, tokenizer: PreTrainedTokenizerFast) -> Row:
     return ids, labels, turns, []
 
 
-def cloze_row(text: Text, tokenizer: PreTrainedTokenizerFast) -> Row:
-    """description, then every question with a mask per answer token; the encoder fills them in."""
+def cloze_row(text: Text, tokenizer: PreTrainedTokenizerFast, at_end: bool = False) -> Row:
+    """description, then every question with a mask per answer token; the encoder fills them in.
+
+    Args:
+        at_end: the first of these tokens is the end token.
+    """
     ids = _ids(text.description, tokenizer)
     labels, turns = [IGNORE] * len(ids), [0] * len(ids)
     for number, (instruction, answer) in enumerate(text.turns):
         asked, said = _ids(instruction, tokenizer), _ids(answer, tokenizer)
-        ids += asked + [tokenizer.mask_token_id] * len(said)
+        blanks = [tokenizer.mask_token_id] * len(said)
+        if at_end:
+            blanks[0] = tokenizer.eos_token_id
+        ids += asked + blanks
         labels += [IGNORE] * len(asked) + said
         turns += [number] * (len(asked) + len(said))
     return ids, labels, turns, []
@@ -145,16 +155,18 @@ class TextBatches(IterableDataset[list[Row]]):
             share = 1.0 if step < plan.dense_steps else plan.dense_share
             source = texts(plan.seed * 1_000_000 + step, share)
             found = list(islice(source, BUCKET * plan.batch_size))
-            rows = sorted((self._row(text) for text in found), key=lambda row: (bool(row[3]), len(row[0])))
+            rows = sorted((self._row(text, step) for text in found), key=lambda row: (bool(row[3]), len(row[0])))
             order = np.random.default_rng(step).permutation(BUCKET)
             for i in order:
                 yield rows[int(i) * plan.batch_size : (int(i) + 1) * plan.batch_size]
             step += BUCKET
 
-    def _row(self, text: Text) -> Row:
+    def _row(self, text: Text, step: int) -> Row:
         if self.family == "llama":
             return causal_row(text, self.tokenizer)
-        return cloze_row(text, self.tokenizer) if text.task == "dense" else sequence_row(text, self.tokenizer)
+        if text.task == "dense":
+            return cloze_row(text, self.tokenizer, step >= self.schedule.ends_from)
+        return sequence_row(text, self.tokenizer)
 
 
 def _turn_loss(logits: Tensor, labels: Tensor, turn: Tensor) -> Tensor:
@@ -221,7 +233,7 @@ def train(
     rates = [group["lr"] for group in groups]
     loader = DataLoader(TextBatches(family, tokenizer, schedule, first), batch_size=None, num_workers=1)
     for step, rows in zip(range(first, schedule.steps), loader, strict=False):
-        part = min(1.0, (step + 1) / schedule.warmup_steps)
+        part = min(1.0, (step - first + 1) / schedule.warmup_steps)
         part *= 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / schedule.steps))
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
             group["lr"] = float(rate) * part  # type: ignore[arg-type]

@@ -71,8 +71,9 @@ def draw(seed: int, index: int, crowded: bool) -> Scene:
     if crowded and kind < 0.85:
         plates, objects = (3, (4, 6)) if kind < 0.35 else (0, (6, 9))
     scene = draw_scene(
-        rng, f"vision/{index}", objects=objects, pool=CONCEPTS, plates=plates, backgrounds=range(8), repeat=0.2
-    )
+        rng, f"vision/{index}", objects=objects, pool=CONCEPTS, plates=plates,
+        backgrounds=range(8), repeat=0.2,
+    )  # fmt: skip
     if kind > 0.9:
         spoiled = {"blur": 0.7, "darkness": 0.7} if rng.random() < 0.5 else {"crop": 0.3}
         return replace(scene, **{name: float(most * rng.random()) for name, most in spoiled.items()})
@@ -131,7 +132,9 @@ class Phase:
 PHASES = (Phase(900, 1600, 1e-3, 1, crowded=False), Phase(1400, 1400, 1.5e-3, 2, crowded=True))
 
 
-def train(model: InstructBlipVisionModel, classify: nn.ModuleDict, phase: Phase) -> Iterator[tuple[int, float]]:
+def train(
+    model: InstructBlipVisionModel, classify: nn.ModuleDict, phase: Phase
+) -> Iterator[tuple[int, float]]:
     """Trains both in place; yields (step, loss)."""
     parameters = [*model.parameters(), *classify.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=phase.rate, weight_decay=0.05, betas=(0.9, 0.98))
@@ -139,7 +142,8 @@ def train(model: InstructBlipVisionModel, classify: nn.ModuleDict, phase: Phase)
     for step in range(phase.steps):
         for group in optimizer.param_groups:
             warm = min(1.0, (step + 1) / 100)
-            group["lr"] = phase.rate * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * step / phase.cosine)))
+            fall = 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * step / phase.cosine))
+            group["lr"] = phase.rate * warm * fall
         first = step * phase.batch_size
         scenes = [draw(phase.seed, first + i, phase.crowded) for i in range(phase.batch_size)]
         hidden = pooled(encode(model, pixels([render(scene) for scene in scenes])))

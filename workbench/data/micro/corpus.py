@@ -23,6 +23,7 @@ from workbench.data.micro.scene import Scene
 from workbench.data.templates import Templates, evaluation_text, training_text
 
 TEXT_SEED = 990_000  # far from every world seed, so that no scene of a dataset occurs in the text
+RUINED = "a dark and blurred picture ."
 HEADERS = ("frame 1 :", "frame 2 :", "frame 3 :", "frame 4 :")
 CHUNK = 16
 
@@ -37,7 +38,9 @@ class Text:
 
 
 def describe_frames(frames: Sequence[Scene], rng: np.random.Generator) -> str:
-    """One picture in words, or four with their numbers."""
+    """One picture in words, or four with their numbers; of a ruined picture only that it is ruined."""
+    if any(frame.blur >= 1 or frame.darkness >= 0.9 for frame in frames):
+        return RUINED
     if len(frames) == 1:
         return describe(frames[0], rng)
     return " ".join(f"{head} {describe(frame, rng)}" for head, frame in zip(HEADERS, frames, strict=True))
