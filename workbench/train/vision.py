@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -76,7 +77,8 @@ def draw(seed: int, index: int, crowded: bool) -> Scene:
     )  # fmt: skip
     if kind > 0.9:
         spoiled = {"blur": 0.7, "darkness": 0.7} if rng.random() < 0.5 else {"crop": 0.3}
-        return replace(scene, **{name: float(most * rng.random()) for name, most in spoiled.items()})
+        strengths: dict[str, Any] = {name: float(most * rng.random()) for name, most in spoiled.items()}
+        return replace(scene, **strengths)
     return scene
 
 
@@ -129,7 +131,11 @@ class Phase:
 
 
 # the sparse scenes first: then crowded ones, which teach names some three times faster
-PHASES = (Phase(900, 1600, 1e-3, 1, crowded=False), Phase(1400, 1400, 1.5e-3, 2, crowded=True))
+PHASES = (
+    Phase(900, 1600, 1e-3, 1, crowded=False),
+    Phase(1400, 1400, 1.5e-3, 2, crowded=True),
+    Phase(800, 800, 1.5e-3, 3, crowded=True),
+)
 
 
 def train(
