@@ -8,8 +8,6 @@ export PATH := $(BIN):$(PATH)
 PWD := $(CURDIR)
 include env.sh
 
-FROZEN := backbone_vision backbone_language@t5 backbone_language@llama pretrain@t5 pretrain@llama
-
 .PHONY: repro test backbones install
 repro: .venv/.installed .dvc/site
 	dvc repro
@@ -26,9 +24,10 @@ backbones: .venv/.installed .dvc/site
 	python -m workbench.stages.backbone_vision
 	python -m workbench.stages.backbone_language --family t5
 	python -m workbench.stages.backbone_language --family llama
+	python -m workbench.stages.backbone_qformer
 	python -m workbench.stages.pretrain --family t5
 	python -m workbench.stages.pretrain --family llama
-	dvc commit --force $(FROZEN)
+	dvc commit --force backbone_vision pretrain@t5 pretrain@llama
 
 install: .venv/.installed .dvc/site
 
