@@ -7,6 +7,7 @@ against this closure by a test, and a run's signature carries its digest.
 from __future__ import annotations
 
 import ast
+import functools
 import hashlib
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
@@ -124,11 +125,18 @@ def _strings(path: Path) -> Iterator[str]:
 
 
 def _tree(path: Path) -> ast.Module:
+    """The parsed file, not to be changed: it is parsed once for as long as it stays the same."""
+    found = path.stat()
+    return _parsed(path, found.st_mtime_ns, found.st_size)
+
+
+@functools.cache
+def _parsed(path: Path, mtime_ns: int, size: int) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
 
 
 def _meaning(path: Path) -> bytes:
-    tree = _tree(path)
+    tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             first = node.body[0] if node.body else None
