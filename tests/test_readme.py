@@ -17,7 +17,7 @@ SHORTER = (
     (r"^workbench ui.*", "workbench ui --help"),
     (r"^workbench preset micro", "workbench preset smoke"),
     (r"^python benchmarks/(\w+).py.*", r"PYTHONPATH=. python benchmarks/\1.py --help"),
-    (r"\bworkbench (?=[a-z]+\b)", "python -m workbench.cli "),  # the copy's code, not the installed one's
+    (r"^workbench ", "python -m workbench.cli "),  # the copy's code, not the installed one's
 )
 
 
