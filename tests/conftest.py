@@ -1,11 +1,15 @@
 import pytest
-import smoke_clone
+from smoke_clone import Repository
 
 
 @pytest.fixture(scope="session")
-def smoke(tmp_path_factory):
-    """A copy of the repository after one `dvc repro` on the smoke preset, all of it committed."""
-    folder = smoke_clone.make(tmp_path_factory.mktemp("smoke") / "clone")
-    smoke_clone.shell("python -m workbench.cli preset smoke && dvc repro", folder)
-    smoke_clone.shell("git add -A && git commit -qm 'smoke results'", folder)
-    return folder
+def repository(tmp_path_factory):
+    """A copy of this checkout after one `dvc repro` on the smoke preset, all of it committed.
+
+    Shared, because it takes a minute or two: test_readme.py comes first and leaves nothing changed that
+    git knows of; test_smoke.py edits the code last.
+    """
+    made = Repository(tmp_path_factory.mktemp("repository"))
+    made.shell("dvc repro")
+    made.commit()
+    return made

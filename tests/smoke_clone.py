@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -11,39 +12,49 @@ from pathlib import Path
 from workbench import code
 
 ROOT = code.PACKAGE.parent
-PERSON = {f"GIT_{role}_{key}": "test" for role in ("AUTHOR", "COMMITTER") for key in ("NAME", "EMAIL")}
 
 
-def make(folder: Path) -> Path:
-    """The files that git tracks, as they are now, in a repository of their own with this environment."""
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
-    for name in filter(None, listed.stdout.split("\0")):
-        if (ROOT / name).is_file():  # a deleted file is listed until the next commit
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, folder / name)
-    (folder / ".venv").symlink_to(sys.prefix)
-    (folder / ".dvc/site").mkdir(mode=0o700)
-    shell("git init -q && echo .venv >> .git/info/exclude && git add -A && git commit -qm start", folder)
-    return folder
+class Repository:
+    """A copy on the smoke preset, with a history of its own, and commands run in it."""
 
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        listed = subprocess.run(
+            ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+            cwd=ROOT, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        for name in filter(None, listed.stdout.split("\0")):
+            if (ROOT / name).is_file() and not name.startswith("reports/"):
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(ROOT / name, folder / name)
+        (folder / ".venv").symlink_to(sys.prefix)
+        (folder / ".dvc/site").mkdir(mode=0o700)
+        self.shell("git init -q && echo .venv >> .git/info/exclude")  # a link is not what .gitignore means
+        self.shell("git config user.email smoke@example.org && git config user.name smoke")
+        self.run(sys.executable, "-m", "workbench.cli", "preset", "smoke")
+        self.commit()
 
-def shell(command: str, folder: Path) -> str:
-    """What a command prints, standard error included; the environment is env.sh and the virtual one.
+    def shell(self, line: str) -> str:
+        """stdout and stderr of a line for bash that has to succeed; the environment is env.sh's."""
+        own = ("DVC_", "GIT_", "MLFLOW_", "HF_", "PYTHONPATH")
+        given = {key: value for key, value in os.environ.items() if not key.startswith(own)}
+        given |= {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "200"}
+        done = subprocess.run(
+            ["bash", "-c", f"source env.sh && {line}"],
+            cwd=self.folder, env=given, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, f"`{line}` ended with {done.returncode}:\n{done.stdout[-5000:]}"
+        return done.stdout
 
-    Raises:
-        AssertionError: with the command and its last lines when it fails.
-    """
-    known = {key: value for key, value in os.environ.items() if not key.startswith(("DVC_", "GIT_"))}
-    known |= PERSON | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "COLUMNS": "200"}
-    done = subprocess.run(
-        ["bash", "-c", f"source env.sh && {command}"],
-        cwd=folder,
-        env={**known, "PWD": str(folder)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    last = "\n".join(done.stdout.splitlines()[-30:])
-    assert done.returncode == 0, f"`{command}` ended with {done.returncode}:\n{last}"
-    return done.stdout
+    def run(self, *command: str) -> str:
+        """The same for one command given in words."""
+        return self.shell(shlex.join(command))
+
+    def commit(self) -> None:
+        """Everything that git does not ignore."""
+        self.shell("git add -A && git commit -q -m state")
+
+    def runs(self) -> set[str]:
+        """Signatures of what was trained or examined."""
+        return {path.parent.name for path in self.folder.glob("runs/*/record.json")}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from smoke_clone import ROOT, shell
+from smoke_clone import ROOT
 
 READMES = (ROOT / "README.md", ROOT / "backbones/micro/README.md")
 TEXT = READMES[0].read_text(encoding="utf-8")
@@ -38,21 +38,22 @@ def test_the_two_commands_come_first():
     assert commands()[:2] == ["make repro", "make test"]
 
 
-def test_every_command_runs(smoke):
+def test_every_command_runs(repository):
     printed = {}
     for command in commands():
         print(command)  # pytest shows it when the next one fails
-        printed[command] = shell(shorter(command), smoke)
+        printed[command] = repository.shell(shorter(command))
     assert "Running stage" not in printed["dvc repro"], "nothing changed, so nothing runs"
     unaware = printed["dvc exp run -S model.instruction_aware=false"]
     assert "Running stage 'tune@instruct'" in unaware
     assert not re.search(r"Running stage '(prepare|features|backbone\w*|pretrain\S*)'", unaware)
+    assert not repository.shell("git status --porcelain"), "the README's own way back leads back"
 
 
-def test_what_is_linked_is_there(smoke):
+def test_what_is_linked_is_there(repository):
     links = re.findall(r"\]\(([^)#:]+)\)", TEXT)
     assert links
-    missing = [link for link in links if not (smoke / link).exists()]
+    missing = [link for link in links if not (repository.folder / link).exists()]
     assert not missing
 
 

@@ -2,69 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import subprocess
 import sys
-from pathlib import Path
 
-import pytest
-
-from workbench import code, config, tracking
-
-ROOT = code.PACKAGE.parent
-
-
-class Repository:
-    """A copy with a history of its own, and commands run in it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        listed = subprocess.run(
-            ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
-            cwd=ROOT, capture_output=True, text=True, check=True,
-        )  # fmt: skip
-        for name in filter(None, listed.stdout.split("\0")):
-            if (ROOT / name).is_file() and not name.startswith("reports/"):
-                (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(ROOT / name, folder / name)
-        self.run("git", "init", "-q")
-        self.run("git", "config", "user.email", "smoke@example.org")
-        self.run("git", "config", "user.name", "smoke")
-        self.run(sys.executable, "-m", "workbench.cli", "preset", "smoke")
-        self.commit()
-
-    def run(self, *command: str) -> str:
-        """stdout and stderr of a command that has to succeed."""
-        private = {"DVC_ROOT", "DVC_EXP_NAME", "DVC_EXP_BASELINE_REV", "DVC_STAGE", "PYTHONPATH"}
-        given = {key: value for key, value in os.environ.items() if key not in private}
-        given |= {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-        given |= {"DVC_NO_ANALYTICS": "true", "DVC_SITE_CACHE_DIR": str(self.folder / ".dvc/site")}
-        given |= {"HF_HUB_OFFLINE": "1", "MLFLOW_DISABLE_TELEMETRY": "true"}
-        done = subprocess.run(
-            command, cwd=self.folder, env=given, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stdout[-5000:]
-        return done.stdout
-
-    def commit(self) -> None:
-        """Everything that git does not ignore."""
-        self.run("git", "add", "-A")
-        self.run("git", "commit", "-q", "-m", "state")
-
-    def runs(self) -> set[str]:
-        """Signatures of what was trained or examined."""
-        return {path.parent.name for path in self.folder.glob("runs/*/record.json")}
-
-
-@pytest.fixture(scope="module")
-def repository(tmp_path_factory):
-    made = Repository(tmp_path_factory.mktemp("repository"))
-    made.run("dvc", "repro")
-    made.commit()
-    return made
+from workbench import config, tracking
 
 
 def ran(output: str) -> set[str]:
