@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
 
 from workbench.config import Config
 from workbench.data.micro.vocabulary import language_tokenizer
+from workbench.files import digest
 from workbench.progress import shown
 from workbench.stages.backbone import Clock, finish
 from workbench.stages.guard import stage
-from workbench.train import language
+from workbench.train import checkpoint, language
+from workbench.train.checkpoint import Progress
 
 FOLDER = "outputs/backbones/language-{family}"
 SEED, FRESH_SEED, FRESH = 11, 123, 200
+CHECKPOINT_STEPS = 30 * language.BUCKET  # texts come in buckets, so a run resumes at the start of one
 PLANS = {
-    "t5": language.Schedule(steps=3600, batch_size=32, dense_steps=500),
-    "llama": language.Schedule(steps=3600, batch_size=32, dense_steps=500),
+    "t5": language.Schedule(steps=3200, batch_size=32, ends_from=1250),
+    "llama": language.Schedule(steps=3600, batch_size=32),
 }
 
 
@@ -27,20 +31,19 @@ def work(config: Config, root: Path, family: str) -> None:
     torch.manual_seed(SEED)
     tokenizer, clock, folder = language_tokenizer(), Clock(), root / FOLDER.format(family=family)
     model = language.new_t5(tokenizer) if family == "t5" else language.new_llama(tokenizer)
-    plan = PLANS[family]
-    for _ in shown(language.train(model, tokenizer, plan), f"language {family}", plan.steps):
-        pass
+    plan, weights = PLANS[family], dict(model.named_parameters())
+    updates, signature = language.optimizer(model, plan), digest({"family": family, **asdict(plan)})
+    found = checkpoint.load(folder / "checkpoint", weights, updates, signature)
+    first = found.step if found else 0
+    steps = language.train(model, tokenizer, plan, updates, first)
+    for step, _ in shown(steps, f"language {family}", plan.steps, first):
+        if step % CHECKPOINT_STEPS == 0:
+            checkpoint.save(folder / "checkpoint", weights, updates, Progress(signature, step))
     model.eval()
-    found = language.examine(model, tokenizer, FRESH_SEED, FRESH)
+    right = language.examine(model, tokenizer, FRESH_SEED, FRESH)
     tokenizer.save_pretrained(folder)
-    finish(
-        folder,
-        model,
-        clock,
-        SEED,
-        plan.steps,
-        {f"exact_match/{task}": value for task, value in found.items()},
-    )
+    figures = {f"exact_match/{task}": value for task, value in right.items()}
+    finish(folder, model, clock, SEED, plan.steps, figures)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from workbench.stages.backbone import FIGURES, Clock
 from workbench.stages.guard import stage
 from workbench.train import blip2
 
-STEPS, SEED, BATCH, RATE = 1600, 17, 48, 1e-3
+STEPS, SEED, BATCH, RATE = 1500, 17, 48, 1e-3
 PICTURES = {"web": 24_000, "coco": 8_000}
 FOLDER = Path("outputs/backbones/qformer")
 

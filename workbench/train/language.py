@@ -155,7 +155,8 @@ class TextBatches(IterableDataset[list[Row]]):
             share = 1.0 if step < plan.dense_steps else plan.dense_share
             source = texts(plan.seed * 1_000_000 + step, share)
             found = list(islice(source, BUCKET * plan.batch_size))
-            rows = sorted((self._row(text, step) for text in found), key=lambda row: (bool(row[3]), len(row[0])))
+            rows = [self._row(text, step) for text in found]
+            rows.sort(key=lambda row: (bool(row[3]), len(row[0])))
             order = np.random.default_rng(step).permutation(BUCKET)
             for i in order:
                 yield rows[int(i) * plan.batch_size : (int(i) + 1) * plan.batch_size]
@@ -210,39 +211,42 @@ def _labelled_loss(model: LanguageModel, ids: Tensor, labels: Tensor, turns: Ten
 # ---------------------------------------------------------------- training and examination
 
 
-def train(
-    model: LanguageModel,
-    tokenizer: PreTrainedTokenizerFast,
-    schedule: Schedule,
-    first: int = 0,
-    bf16: bool = False,
-) -> Iterator[tuple[int, float]]:
-    """Trains in place; yields (step, loss) after each step."""
-    family = "t5" if isinstance(model, T5ForConditionalGeneration) else "llama"
-    lookup = [
-        p for n, p in model.named_parameters() if any(k in n for k in (".q.", ".k.", "q_proj", "k_proj"))
-    ]
+def optimizer(model: nn.Module, schedule: Schedule) -> torch.optim.AdamW:
+    """AdamW; query and key projections at a tenth of the rate.
+
+    They start small and right (model/associative_init.py): full-sized Adam steps would overwrite them.
+    """
+    parts = (".q.", ".k.", "q_proj", "k_proj")
+    lookup = [p for name, p in model.named_parameters() if any(part in name for part in parts)]
     known = {id(p) for p in lookup}
     rest = [p for p in model.parameters() if id(p) not in known]
-    # query and key projections start small and right: a full-sized Adam step would overwrite them
     groups = [
-        {"params": rest, "lr": schedule.learning_rate},
-        {"params": lookup, "lr": schedule.learning_rate / 10},
+        {"params": rest, "peak": schedule.learning_rate},
+        {"params": lookup, "peak": schedule.learning_rate / 10},
     ]
-    optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=0.01)
-    rates = [group["lr"] for group in groups]
+    return torch.optim.AdamW(groups, lr=schedule.learning_rate, betas=(0.9, 0.98), weight_decay=0.01)
+
+
+def train(
+    model: T5ForConditionalGeneration | LlamaForCausalLM,
+    tokenizer: PreTrainedTokenizerFast,
+    schedule: Schedule,
+    updates: torch.optim.AdamW,
+    first: int = 0,
+) -> Iterator[tuple[int, float]]:
+    """Trains in place from step `first` on, with an optimizer of `optimizer`; yields (step, loss)."""
+    family = "t5" if isinstance(model, T5ForConditionalGeneration) else "llama"
     loader = DataLoader(TextBatches(family, tokenizer, schedule, first), batch_size=None, num_workers=1)
     for step, rows in zip(range(first, schedule.steps), loader, strict=False):
-        part = min(1.0, (step - first + 1) / schedule.warmup_steps)
+        part = min(1.0, (step + 1) / schedule.warmup_steps)
         part *= 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / schedule.steps))
-        for group, rate in zip(optimizer.param_groups, rates, strict=True):
-            group["lr"] = float(rate) * part  # type: ignore[arg-type]
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16):
-            loss = loss_of(model, rows, tokenizer.pad_token_id)
-        optimizer.zero_grad()
+        for group in updates.param_groups:
+            group["lr"] = group["peak"] * part
+        loss = loss_of(model, rows, tokenizer.pad_token_id)
+        updates.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
+        updates.step()
         yield step + 1, float(loss.detach())
 
 
