@@ -1,1 +1,1 @@
-"""From raw files or the emoji world to batches: sources, preparation, features, templates, mixture, collation."""
+"""From raw files or the emoji world to batches: sources, preparation, features, templates, mixture."""
