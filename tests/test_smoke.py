@@ -6,6 +6,7 @@ import re
 import sys
 
 from workbench import config, tracking
+from workbench.records import RECIPES, ROWS
 
 
 def ran(output: str) -> set[str]:
@@ -22,7 +23,8 @@ def test_the_report_is_there(repository):
 def test_every_training_and_examination_is_in_mlflow(repository):
     client, experiment = tracking.connect(repository.folder, config.Tracking())
     runs = client.search_runs([experiment])
-    assert sorted(run.data.tags["stage"] for run in runs) == ["evaluate"] * 5 + ["tune"] * 3
+    expected = {f"tune {recipe}" for recipe in RECIPES} | {f"evaluate {row}" for row in ROWS}
+    assert {run.info.run_name for run in runs} == expected
     assert {run.info.status for run in runs} == {"FINISHED"}
     assert {run.data.tags[tracking.SIGNATURE] for run in runs if run.data.tags["stage"] == "tune"} <= (
         repository.runs()
@@ -34,8 +36,9 @@ def test_nothing_is_done_twice(repository):
 
 
 def test_awareness_is_switched_without_preparing_again(repository):
-    output = repository.run(
-        "dvc", "exp", "run", "--temp", "-n", "unaware", "-S", "model.instruction_aware=false", "tune@instruct"
+    output = repository.shell(
+        "dvc exp run --temp -n unaware -S model.instruction_aware=false -S model.unaware_form=constant "
+        "tune@instruct"
     )
     assert ran(output) == {"tune@instruct"}
     assert "unaware" in repository.run("dvc", "exp", "show", "--csv")
