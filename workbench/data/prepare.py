@@ -21,6 +21,7 @@ from typing import Any, TypeVar, get_args
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from workbench import progress
 from workbench.config import Config
 from workbench.data.catalog import BY_NAME, CATALOG, EXTERNAL, Entry
 from workbench.data.micro.render import render
@@ -88,13 +89,13 @@ def _write(config: Config, out: Path, workers: int) -> dict[str, Any]:
     ]
     tasks.sort(key=lambda task: -sum(task.counts.values()))  # the longest first, so that workers end together
     archives: Frames = {}
-    for frames in in_parallel(write_dataset, tasks, workers):
+    for frames in progress.shown(in_parallel(write_dataset, tasks, workers), "datasets", len(tasks)):
         for name, members in frames.items():
             archives.setdefault(name, {}).update(members)
     drawings = sorted(
         ((out / name, members) for name, members in archives.items()), key=lambda job: -len(job[1])
     )
-    for _ in in_parallel(write_archive, drawings, workers):
+    for _ in progress.shown(in_parallel(write_archive, drawings, workers), "pictures", len(drawings)):
         pass
     written = sorted(path for path in out.rglob("*") if path.is_file())
     manifest = {
