@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from itertools import islice
 
 import pytest
 import torch
@@ -180,11 +181,33 @@ def test_training_yields_every_step_and_changes_the_model(family, tokenizer):
     model = tiny(family, tokenizer)
     before = {name: weight.clone() for name, weight in model.state_dict().items()}
     plan = Schedule(steps=3, batch_size=2, warmup_steps=1, dense_steps=8)
-    found = list(language.train(model, tokenizer, plan))
+    found = list(language.train(model, tokenizer, plan, language.optimizer(model, plan)))
     assert [step for step, _ in found] == [1, 2, 3]
     assert all(math.isfinite(loss) for _, loss in found)
     changed = [name for name, weight in model.state_dict().items() if not torch.equal(weight, before[name])]
     assert any("embed" in name or "shared" in name for name in changed)
+
+
+def test_training_continues_where_it_stopped(tokenizer):
+    plan = Schedule(steps=2 * language.BUCKET, batch_size=1, warmup_steps=4, dense_steps=8)
+    whole, stopped, resumed = (tiny("t5", tokenizer) for _ in range(3))
+    losses = list(language.train(whole, tokenizer, plan, language.optimizer(whole, plan)))
+    updates, later = language.optimizer(stopped, plan), language.optimizer(resumed, plan)
+    first = list(islice(language.train(stopped, tokenizer, plan, updates), language.BUCKET))
+    resumed.load_state_dict(stopped.state_dict())
+    later.load_state_dict(updates.state_dict())
+    assert first + list(language.train(resumed, tokenizer, plan, later, language.BUCKET)) == losses
+    assert all(map(torch.equal, resumed.state_dict().values(), whole.state_dict().values()))
+
+
+@pytest.mark.parametrize("family", ["t5", "llama"])
+def test_lookup_projections_learn_at_a_tenth_of_the_rate(family, tokenizer):
+    model = tiny(family, tokenizer)
+    rest, lookup = language.optimizer(model, Schedule(learning_rate=1e-3)).param_groups
+    assert (rest["peak"], lookup["peak"]) == (1e-3, pytest.approx(1e-4))
+    assert len(rest["params"]) + len(lookup["params"]) == len(list(model.parameters()))
+    layers = 2 + 2 * 2 if family == "t5" else 2  # the decoder's have cross-attention too
+    assert len(lookup["params"]) == 2 * layers
 
 
 def test_fresh_models_are_of_the_stated_size(tokenizer):

@@ -112,4 +112,4 @@ def test_training_lowers_the_loss():
     phase = vision.Phase(steps=10, cosine=10, rate=1e-2, seed=1, crowded=False, batch_size=8)
     losses = [loss for _, loss in vision.train(vision.new(), vision.heads(), phase)]
     assert len(losses) == 10
-    assert np.mean(losses[-4:]) < 0.8 * losses[0]
+    assert np.mean(losses[-4:]) < 0.9 * losses[0]
