@@ -35,6 +35,7 @@ from workbench.train.optimizer import adamw
 from workbench.train.schedule import learning_rate
 from workbench.train.vision import processor
 
+START = "outputs/backbones/start-{family}"  # before stage 2
 PLAN = Train(seed=23, steps=1500, batch_size=64, learning_rate=1e-3, warmup_steps=100)
 FRESH = 300  # validation pictures that the figures are about
 
@@ -64,9 +65,10 @@ def assemble(root: Path, folder: Path, family: str) -> None:
 def work(config: Config, root: Path, family: str) -> None:
     """Trains queries, Q-Former and projection to caption through the frozen language model."""
     clock, folder = Clock(), root / f"backbones/micro/blip2-{family}"
-    assemble(root, folder, family)
+    start = root / START.format(family=family)
+    assemble(root, start, family)
     switches = Model(language_model=family, instruction_aware=False, num_query_tokens=blip2.QUERIES)  # type: ignore[arg-type]
-    model, tokenizers = InstructBlip.load(folder, switches), Tokenizers.load(folder)
+    model, tokenizers = InstructBlip.load(start, switches), Tokenizers.load(start)
     vision = InstructBlipVisionModel.from_pretrained(
         root / "backbones/micro/vision", dtype=torch.float32
     ).eval()
