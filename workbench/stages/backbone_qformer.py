@@ -17,7 +17,7 @@ from workbench.stages.guard import stage
 from workbench.train import blip2
 
 STEPS, SEED, BATCH, RATE = 1500, 17, 48, 1e-3
-PICTURES = {"web": 24_000, "coco": 8_000}
+PICTURES = (24_000, 8_000)  # of the twins of web_capfilt and coco_caption
 FOLDER = Path("outputs/backbones/qformer")
 
 
@@ -28,7 +28,7 @@ def work(config: Config, root: Path) -> None:
         root / "backbones/micro/vision", dtype=torch.float32
     ).eval()
     tokenizer, clock = qformer_tokenizer(), Clock()
-    data = blip2.pairs(vision, **PICTURES, seed=config.data.world_seed)
+    data = blip2.pairs(vision, *PICTURES, seed=config.data.world_seed)
     model = blip2.Stage1(
         blip2.new_qformer(vision, len(tokenizer)), tokenizer.bos_token_id, tokenizer.pad_token_id
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -36,7 +37,8 @@ from workbench.train.schedule import learning_rate
 from workbench.train.vision import processor
 
 START = "outputs/backbones/start-{family}"  # before stage 2
-PLAN = Train(seed=23, steps=1500, batch_size=64, learning_rate=1e-3, warmup_steps=100)
+PLAN = Train(seed=23, batch_size=64, learning_rate=1e-3, warmup_steps=100)
+ROUNDS = {"t5": (1500, 2000), "llama": (1500,)}  # steps of each round, a warm-up and a cosine of its own
 FRESH = 300  # validation pictures that the figures are about
 
 
@@ -51,7 +53,7 @@ def assemble(root: Path, folder: Path, family: str) -> None:
         root / LANGUAGE.format(family=family),
         blip2.qformer_fields(len(tokenizers.qformer)),
         num_query_tokens=blip2.QUERIES,
-        image_token_id=tokenizers.language.convert_tokens_to_ids("<image>"),
+        image_token_id=tokenizers.language.get_vocab()["<image>"],
         seed=PLAN.seed,
     )
     found = model.load_state_dict(
@@ -72,20 +74,22 @@ def work(config: Config, root: Path, family: str) -> None:
     vision = InstructBlipVisionModel.from_pretrained(
         root / "backbones/micro/vision", dtype=torch.float32
     ).eval()
-    data = blip2.pairs(vision, **backbone_qformer.PICTURES, seed=config.data.world_seed)
-    batches = blip2.stage2_batches(data, Collator(tokenizers, data), PLAN.seed, PLAN.batch_size)
-    optimizer, accelerator = adamw(model.trainable(), PLAN), Accelerator()
-    steps = train(
-        model, optimizer, partial(learning_rate, config=PLAN), batches, accelerator,
-        precision="fp32", seed=PLAN.seed, start_step=0, steps=PLAN.steps,
-    )  # fmt: skip
-    for _ in shown(steps, f"stage 2 {family}", PLAN.steps):
-        pass
+    data = blip2.pairs(vision, *backbone_qformer.PICTURES, seed=config.data.world_seed)
+    collator, accelerator = Collator(tokenizers, data), Accelerator()
+    for number, steps in enumerate(ROUNDS[family]):
+        plan = replace(PLAN, seed=PLAN.seed + number, steps=steps)
+        batches = blip2.stage2_batches(data, collator, plan.seed, plan.batch_size)
+        updates = train(
+            model, adamw(model.trainable(), plan), partial(learning_rate, config=plan), batches, accelerator,
+            precision="fp32", seed=plan.seed, start_step=0, steps=steps,
+        )  # fmt: skip
+        for _ in shown(updates, f"stage 2 {family}, round {number + 1}", steps):
+            pass
     figures = describe(model, tokenizers, vision, config.data.world_seed)
     model.save_pretrained(folder)  # the text path as stage 1 left it
     plain = InstructBlipForConditionalGeneration.from_pretrained(folder)
     del plain.config.reads_instruction  # the start of aware and unaware runs alike
-    finish(folder, plain, clock, PLAN.seed, PLAN.steps, figures)
+    finish(folder, plain, clock, PLAN.seed, sum(ROUNDS[family]), figures)
 
 
 def describe(
