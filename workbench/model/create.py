@@ -21,6 +21,7 @@ from transformers import (
 
 from workbench.model.folder import ModelError, check_files, reading
 
+UNNAMED = {"_name_or_path": ""}  # where the parts lay on this machine is nobody's business
 QUERY_STD = 0.02  # LAVIS; transformers leaves query tokens at zero, so that all queries stay the same
 
 
@@ -59,9 +60,9 @@ def new(
             "train that language model with a spare vocabulary entry for <image>, or enlarge its embedding"
         )
     config = InstructBlipConfig(
-        vision_config=vision.config.to_dict(),
+        vision_config=vision.config.to_dict() | UNNAMED,
         qformer_config=InstructBlipQFormerConfig(**qformer).to_dict(),
-        text_config=language.config.to_dict(),
+        text_config=language.config.to_dict() | UNNAMED,
         num_query_tokens=num_query_tokens,
         image_token_index=image_token_id,
     )
