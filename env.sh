@@ -9,6 +9,7 @@ export MLFLOW_DISABLE_TELEMETRY=true
 export HF_HUB_OFFLINE=1
 export HF_HUB_DISABLE_TELEMETRY=1
 export TOKENIZERS_PARALLELISM=false
-# One thread a process: at the micro suite's sizes a tuning step takes .35 s with one and .6 s with two.
+# One thread a process: the micro suite's operations are too small to gain from a second (seen on a shared
+# machine, .35 to .5 s a tuning step with one against .5 to .6 s with two; not a paired measurement).
 # Unset it for larger models.
 export OMP_NUM_THREADS=1

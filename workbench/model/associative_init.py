@@ -6,7 +6,8 @@ circuit that ends the plateau is known too, so we start from it instead of waiti
 look at a near neighbour, heads whose query and key projections are equal and so attend from a token
 to the same token elsewhere, and value/output projections that copy what they see (in the spirit of
 Trockman & Kolter 2023, "Mimetic initialization of self-attention layers"). With it, one-hop lookup
-among five objects is learnt from some 30 thousand sequences; without it, not from 200 thousand.
+among five objects is learnt from some 30 thousand sequences; without it,
+earlier trials stood at chance after 190 thousand.
 Only initial values are set: the result is an ordinary T5 or Llama.
 """
 
