@@ -1,17 +1,21 @@
-"""Generation and ranking: brute force, batch sizes, chunks, ties."""
+"""Generation and ranking: brute force, batch sizes, shared beginnings, passes, ties."""
 
 import dataclasses
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 import tiny
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from workbench.batch import Batch
 from workbench.config import Model
 from workbench.data.catalog import entry
 from workbench.evaluate.generate import generate
-from workbench.evaluate.rank import candidate_scores, rank
+from workbench.evaluate.rank import ABSENT, candidate_scores, plant, rank
 from workbench.model.instructblip import InstructBlip
 
 
@@ -61,16 +65,137 @@ def brute_force(model: InstructBlip, batch: Batch) -> list[float]:
     return scores
 
 
+def with_candidates(family: tiny.Family, ranked: list[list[list[int]]], seed: int = 0) -> Batch:
+    """A batch of as many rows as `ranked` has, each with the given candidates' tokens."""
+    batch = tiny.batch(family, rows=len(ranked), seed=seed, candidates=tuple(map(len, ranked)))
+    ids, mask = tiny.padded([tokens for row in ranked for tokens in row])
+    return dataclasses.replace(batch, candidate_ids=ids, candidate_mask=mask)
+
+
+def beginnings(ranked: list[list[list[int]]]) -> set[tuple[int, ...]]:
+    """The trie's nodes by definition: owner and tokens of everything that a token follows."""
+    return {
+        (row, *tokens[:k])
+        for row, candidates in enumerate(ranked)
+        for tokens in candidates
+        for k in range(1, len(tokens))
+    }
+
+
+@contextmanager
+def computed(model: InstructBlip, batch: Batch) -> Iterator[list[torch.Tensor]]:
+    """The ids (R, N) of every pass of the decoder over candidates while the block runs."""
+    passes: list[torch.Tensor] = []
+
+    def keep(module: Any, args: Any, kwargs: dict[str, Any]) -> None:
+        if "input_ids" in kwargs:  # Llama reads the prefix as embeddings
+            passes.append(kwargs["input_ids"])
+
+    hook = model.hf.language_model.get_decoder().register_forward_pre_hook(keep, with_kwargs=True)
+    try:
+        yield passes
+    finally:
+        hook.remove()
+    if model.hf.language_model.config.is_encoder_decoder:
+        start = passes.pop(0)  # T5 reads its start token
+        assert start.shape == (len(batch), 1)
+
+
+TOP, BOTTOM, LEFT, RIGHT, RED, DOG = range(10, 16)
+PHRASES = [
+    [TOP, LEFT, tiny.END],
+    [BOTTOM, LEFT, tiny.END],
+    [RED, tiny.END],
+    [TOP, RIGHT, tiny.END],
+    [RED, DOG, tiny.END],
+    [RED, DOG],  # the beginning of another
+    [RED, DOG, tiny.END],  # another text of the same tokens
+    [tiny.END],  # the empty text
+    [BOTTOM, RIGHT, RED, DOG, tiny.END],
+]
+TOKENS = st.lists(st.integers(3, 5), min_size=1, max_size=5)
+ROWS = st.lists(st.lists(TOKENS, min_size=1, max_size=8), min_size=1, max_size=3)
+
+
+@settings(max_examples=30, deadline=None)
+@given(ranked=ROWS, at_once=st.sampled_from([1, 2, 5, 128]), seed=st.integers(0, 9))
+def test_any_candidates_score_as_each_alone(
+    case: Any, ranked: list[list[list[int]]], at_once: int, seed: int
+) -> None:
+    family, model = case
+    batch = with_candidates(family, ranked, seed)
+    expected = torch.tensor(brute_force(model, batch))
+    torch.testing.assert_close(candidate_scores(model, batch, at_once), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("rows", [1, 64])
+def test_a_vocabulary_for_all_rows_scores_as_each_candidate_alone(case: Any, rows: int) -> None:
+    family, model = case
+    batch = with_candidates(family, [PHRASES] * rows)
+    scores = candidate_scores(model, batch).view(rows, len(PHRASES))
+    for row in range(0, rows, 21):
+        expected = torch.tensor(brute_force(model, single(batch, row)))
+        torch.testing.assert_close(scores[row], expected, rtol=1e-5, atol=1e-5)
+    assert scores.std(dim=1).min() > 1
+    assert torch.equal(scores[:, 4], scores[:, 6]), "the same tokens, the same score to the last bit"
+
+
+@pytest.mark.parametrize("rows", [1, 64])
+def test_every_distinct_beginning_is_computed_once(case: Any, rows: int) -> None:
+    family, model = case
+    batch = with_candidates(family, [PHRASES] * rows)
+    nodes = beginnings([PHRASES])
+    assert len(nodes) == 10, "top, bottom, red, top left, top right, ..."
+    with computed(model, batch) as passes:
+        candidate_scores(model, batch)
+    tokens = torch.cat([ids[ids != tiny.PAD] for ids in passes])
+    expected = torch.tensor([node[-1] for node in nodes]).repeat(rows)
+    assert torch.equal(tokens.bincount(), expected.bincount())
+
+
+@pytest.mark.parametrize(("at_once", "again"), [(3, 0), (2, 2), (1, 5)])
+def test_a_pass_ends_between_first_tokens_where_it_can(case: Any, at_once: int, again: int) -> None:
+    """At most three phrases here begin alike; smaller passes have to compute beginnings again."""
+    family, model = case
+    phrases = [PHRASES[i] for i in (3, 4, 2, 0, 1, 8, 6, 7)]
+    batch = with_candidates(family, [phrases])
+    with computed(model, batch) as passes:
+        candidate_scores(model, batch, at_once)
+    assert sum(ids.numel() for ids in passes) == len(beginnings([phrases])) + again
+
+
+def test_ragged_trees_are_padded_but_for_their_longest(case: Any) -> None:
+    family, model = case
+    ranked = [PHRASES, PHRASES[2:3], PHRASES[7:8], PHRASES[:2]]
+    batch = with_candidates(family, ranked)
+    with computed(model, batch) as passes:
+        candidate_scores(model, batch)
+    assert [tuple(ids.shape) for ids in passes] == [(4, len(beginnings([PHRASES])))]
+
+
+def test_a_node_sees_its_ancestors_and_itself() -> None:
+    """Two trees: "a b", "a c d" and "e"; then "a"."""
+    a, b, c, d, e = range(5, 10)
+    tokens = [[a, b, ABSENT], [a, c, d], [e, ABSENT, ABSENT], [a, ABSENT, ABSENT]]
+    trees, node = plant(torch.tensor([0, 0, 0, 1]), torch.tensor(tokens))
+    assert trees.ids[0].tolist() == [a, b, c, d, e]
+    assert trees.ids[1, 0] == a
+    assert trees.mask.sum(dim=1).tolist() == [5, 1]
+    assert trees.lengths.tolist() == [[1, 2, 2, 3, 1], [1, 0, 0, 0, 0]]
+    assert [row.nonzero()[:, 0].tolist() for row in trees.sees[0]] == [[0], [0, 1], [0, 2], [0, 2, 3], [4]]
+    assert node[0, :2].tolist() == [0, 1]
+    assert node[1].tolist() == [0, 2, 3]
+    assert [node[2, 0], node[3, 0]] == [4, 5]
+
+
 @pytest.mark.parametrize("frames", [1, 4])
 def test_ranking_is_brute_force(case: Any, frames: int) -> None:
     family, model = case
     batch = tiny.batch(family, rows=4, frames=frames, candidates=(3, 1, 5))
     expected = torch.tensor(brute_force(model, batch))
-    torch.testing.assert_close(candidate_scores(model, batch), expected, rtol=1e-5, atol=1e-4)
+    torch.testing.assert_close(candidate_scores(model, batch), expected, rtol=1e-5, atol=1e-5)
     for chunk in (1, 2, 5):
-        torch.testing.assert_close(
-            candidate_scores(model, batch, chunk), expected, rtol=1e-5, atol=1e-4
-        )
+        torch.testing.assert_close(candidate_scores(model, batch, chunk), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_ranking_picks_the_likeliest_and_keeps_the_order(case: Any) -> None:

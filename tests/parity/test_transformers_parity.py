@@ -14,10 +14,12 @@ from workbench.batch import Batch
 from workbench.config import Model
 from workbench.data.catalog import entry
 from workbench.evaluate.generate import generate
+from workbench.evaluate.rank import candidate_scores
 from workbench.model.instructblip import InstructBlip
 from workbench.model.vision import encode
 
 CASES = [("t5", True), ("t5", False), ("llama", True)]
+SHARED = ("features", "qformer_ids", "qformer_mask", "prompt_ids", "prompt_mask")
 CLOSE: dict[str, Any] = {"rtol": 1e-5, "atol": 1e-5}
 
 
@@ -111,6 +113,25 @@ def test_gradients_are_transformers(case: Any) -> None:
         if a is not None:
             assert torch.isfinite(a).all(), name
             torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5, msg=lambda m, name=name: f"{name}: {m}")
+
+
+def test_ranking_is_transformers(case: Any) -> None:
+    """Candidates that share beginnings, each scored alone by plain transformers from pixels."""
+    family, plain, ours, batch, pixels = case
+    vocabulary = [[7, 8, tiny.END], [7, tiny.END], [7, 8, 9, tiny.END], [9, 8, tiny.END], [7, 9, 8, tiny.END]]
+    ids, mask = tiny.padded(vocabulary * len(batch))
+    ranked = dataclasses.replace(
+        tiny.batch(family, rows=len(batch), candidates=(len(vocabulary),)),
+        **{name: getattr(batch, name) for name in SHARED}, candidate_ids=ids, candidate_mask=mask,
+    )  # fmt: skip
+    scores = candidate_scores(ours, ranked).view(len(batch), len(vocabulary))
+    for column, tokens in enumerate(vocabulary):
+        target = torch.tensor([tokens] * len(batch))
+        alone = dataclasses.replace(batch, target_ids=target, target_mask=torch.ones_like(target))
+        with torch.no_grad():
+            _, logits = plain_forward(plain, plain_inputs(alone, pixels, family), alone, family)
+        losses = functional.cross_entropy(logits, target.flatten(), reduction="none").view(target.shape)
+        torch.testing.assert_close(scores[:, column], -losses.sum(dim=1), **CLOSE)
 
 
 @pytest.mark.parametrize("beams", [1, 3])

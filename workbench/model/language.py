@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 from transformers import DynamicCache, EncoderDecoderCache, PreTrainedModel
 
 Layers = Sequence[tuple[Tensor | None, ...]]  # keys and values per layer, as transformers' caches iterate
@@ -34,6 +35,39 @@ class Reading:
     layers: Layers
     encoded: Tensor | None = None
 
+    def of(self, rows: Tensor) -> Reading:
+        """The readings of the given rows (R,)."""
+        return Reading(
+            self.state[rows],
+            self.mask[rows],
+            # a sliding-window size, stored as a scalar beside keys and values, stays as it is
+            [tuple(x[rows] if x is not None and x.dim() == 4 else x for x in layer) for layer in self.layers],
+            None if self.encoded is None else self.encoded[rows],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Trees:
+    """What may follow R readings: for each the distinct beginnings of its answers, at most N, right-padded.
+
+    A node is a token after its ancestors. The nodes of a reading lie side by side in one sequence, so that
+    one pass computes each exactly once and no reading is copied (tree attention of SpecInfer, 2305.09781).
+
+    Attributes:
+        ids: (R, N) the nodes' tokens.
+        mask: (R, N) bool; which are nodes and not padding.
+        sees: (R, N, N) bool; the nodes that each one attends to: its ancestors and itself.
+    """
+
+    ids: Tensor
+    mask: Tensor
+    sees: Tensor
+
+    @property
+    def lengths(self) -> Tensor:
+        """(R, N) the tokens from the reading to each node, itself included; 0 for padding."""
+        return self.sees.sum(dim=-1)
+
 
 class Language(Protocol):
     """What InstructBlip, generation and ranking ask of a language model."""
@@ -50,8 +84,8 @@ class Language(Protocol):
         """Reads inputs once, to be continued by many answers."""
         ...
 
-    def proceed(self, reading: Reading, rows: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
-        """(R, T, D): the states after each of the T tokens that follow the readings `rows` (R,)."""
+    def proceed(self, reading: Reading, trees: Trees) -> Tensor:
+        """(R, N, D): the state after each node of the trees that follow the R readings."""
         ...
 
     def logits(self, states: Tensor) -> Tensor:
@@ -89,13 +123,14 @@ class EncoderDecoder:
         )
         return Reading(out.last_hidden_state[:, -1], mask, tuple(cache), encoded)
 
-    def proceed(self, reading: Reading, rows: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
-        assert reading.encoded is not None
+    def proceed(self, reading: Reading, trees: Trees) -> Tensor:
+        start = reading.mask.new_ones(len(reading.mask), 1)
         return self.lm.get_decoder()(
-            input_ids=ids,
-            encoder_hidden_states=reading.encoded[rows],  # its keys and values come from the cache
-            encoder_attention_mask=reading.mask[rows],
-            past_key_values=EncoderDecoderCache(_expanded(reading.layers, rows)),
+            input_ids=trees.ids,
+            attention_mask=_tree_mask(start, trees.sees, reading.state.dtype) + self._moved(trees.lengths),
+            encoder_hidden_states=reading.encoded,  # its keys and values come from the cache
+            encoder_attention_mask=reading.mask,
+            past_key_values=EncoderDecoderCache(reading.layers),
             use_cache=True,
         ).last_hidden_state
 
@@ -103,6 +138,19 @@ class EncoderDecoder:
         if self.lm.config.scale_decoder_outputs:  # T5 with tied embeddings; FLAN-T5 is untied
             states = states * self.lm.config.d_model**-0.5
         return self.lm.get_output_embeddings()(states).float()
+
+    def _moved(self, lengths: Tensor) -> Tensor:
+        """(R, H, N, 1 + N): what turns the position bias of a sequence into that of the trees.
+
+        The decoder takes no positions: it adds a bias by the distance of indices. It adds the mask as well,
+        which brings the difference to the bias by depth; exact but for the rounding of the sum.
+        """
+        places = functional.pad(lengths, (1, 0))  # the start token, read before, is at 0
+        decoder: Any = self.lm.get_decoder()
+        attention = decoder.block[0].layer[0].SelfAttention  # its bias serves all layers
+        bias = attention.compute_bias(places.shape[1], places.shape[1])[0]
+        in_trees = bias[:, places[:, 1:, None], places[:, None, :]].transpose(0, 1)
+        return in_trees - bias[:, 1:]
 
     def _encoded(self, embeds: Tensor, mask: Tensor) -> Tensor:
         return self.lm.get_encoder()(inputs_embeds=embeds, attention_mask=mask).last_hidden_state
@@ -141,13 +189,12 @@ class DecoderOnly:
         )
         return Reading(out.last_hidden_state[:, -1], mask, tuple(out.past_key_values))
 
-    def proceed(self, reading: Reading, rows: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
-        whole = torch.cat([reading.mask[rows], mask], dim=1)
+    def proceed(self, reading: Reading, trees: Trees) -> Tensor:
         return self.lm.get_decoder()(
-            input_ids=ids,
-            attention_mask=whole,
-            position_ids=_positions(whole)[:, -ids.shape[1] :],
-            past_key_values=DynamicCache(_expanded(reading.layers, rows)),
+            input_ids=trees.ids,
+            attention_mask=_tree_mask(reading.mask, trees.sees, reading.state.dtype),
+            position_ids=reading.mask.sum(dim=1, keepdim=True) + trees.lengths - 1,
+            past_key_values=DynamicCache(reading.layers),
             use_cache=True,
         ).last_hidden_state
 
@@ -170,9 +217,13 @@ def _positions(mask: Tensor) -> Tensor:
     return (mask.long().cumsum(dim=1) - 1).clamp(min=0)
 
 
-def _expanded(layers: Layers, rows: Tensor) -> list[tuple[Tensor | None, ...]]:
-    """The cache of the given rows. A sliding-window size, stored as a scalar beside them, stays as it is."""
-    return [
-        tuple(part[rows] if part is not None and part.dim() == 4 else part for part in layer)
-        for layer in layers
-    ]
+def _tree_mask(mask: Tensor, sees: Tensor, dtype: torch.dtype) -> Tensor:
+    """(R, 1, N, L + N): 0 where a node attends, to what was read (R, L) or nodes (R, N, N); else the least.
+
+    To be added to the scores: both of transformers' attentions that take such a mask, eager and sdpa, do so.
+    A sliding window is not cut out of what was read, which has to be shorter than it.
+    """
+    hidden = torch.cat([mask[:, None].expand(-1, sees.shape[1], -1) == 0, ~sees], dim=2)
+    return torch.zeros(hidden.shape, dtype=dtype, device=mask.device).masked_fill(
+        hidden, torch.finfo(dtype).min
+    )[:, None]
