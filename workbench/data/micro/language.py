@@ -6,6 +6,7 @@ Every generator is a pure function of the scene and a random stream.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -77,23 +78,20 @@ def detail(scene: Scene, rng: np.random.Generator) -> str:
     return f"there are {len(things)} things . " + " , ".join(parts)
 
 
-def describe(scene: Scene, rng: np.random.Generator) -> str:
-    """The whole scene as terse text in one of several word orders, for the language models."""
-    form = int(rng.integers(5))
-    parts = []
-    for i in rng.permutation(len(scene.objects)):
-        t = scene.objects[int(i)]
-        parts.append(
-            (
-                f"{t.size} {t.colour} {t.concept} {t.place}",
-                f"{t.concept} {t.size} {t.colour} {t.place}",
-                f"{t.place} {t.size} {t.colour} {t.concept}",
-                f"a {t.size} {t.colour} {t.concept} at the {t.place}",
-                f"at the {t.place} is a {t.size} {t.colour} {t.concept}",
-            )[form]
-        )
-    for plate in scene.plates:
-        parts.append(f'a sign that says "{plate.word}" at the {ROWS[plate.row]} {COLUMNS[plate.column]}')
+def describe(scene: Scene, rng: np.random.Generator, order: Sequence[str] = ()) -> str:
+    """The whole scene as terse text, for the language models.
+
+    A thing's name stands before and after what is said of it: looking up what follows a name is
+    learnt some ten times faster than collecting what stands before it, and questions go both ways.
+
+    Args:
+        order: concepts in the order in which to name them; a random order without.
+    """
+    things = [scene.objects[int(i)] for i in rng.permutation(len(scene.objects))]
+    if order:
+        things.sort(key=lambda t: order.index(t.concept))
+    parts = [f"{t.concept} {t.place} {t.size} {t.colour} {t.concept}" for t in things]
+    parts += [f'{ROWS[plate.row]} {COLUMNS[plate.column]} sign "{plate.word}"' for plate in scene.plates]
     return " , ".join(parts) + " ."
 
 
