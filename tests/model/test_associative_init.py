@@ -109,6 +109,6 @@ def test_the_result_is_an_ordinary_model(tmp_path, family):
 def test_models_that_cannot_hold_the_circuit_are_refused():
     with pytest.raises(ValueError, match="4 heads are too few: 4 look at neighbours"):
         initialise_t5(t5(heads=4))
-    for wrong in (llama(heads=3), llama(attention_bias=False), llama(num_key_value_heads=2)):
-        with pytest.raises(ValueError, match="attention_bias, equal key and query heads and more than 3"):
+    for wrong in (llama(heads=4), llama(attention_bias=False), llama(num_key_value_heads=2)):
+        with pytest.raises(ValueError, match="attention_bias, equal key and query heads and more than 4"):
             initialise_llama(wrong)

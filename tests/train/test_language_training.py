@@ -18,7 +18,6 @@ from workbench.train.language import (
     Schedule,
     TextBatches,
     causal_row,
-    cloze_row,
     examine,
     loss_of,
     sequence_row,
@@ -73,42 +72,33 @@ def row_of(family, text, tokenizer):
 # ---------------------------------------------------------------- rows
 
 
-def test_a_causal_row_labels_answers_and_their_ends_alone(tokenizer):
-    ids, labels, turns, decoder = causal_row(TEXT, tokenizer)
-    assert not decoder
-    assert tokenizer.decode(ids) == (
+def test_a_causal_row_ends_every_part_with_its_answer(tokenizer):
+    row = causal_row(TEXT, tokenizer)
+    assert tokenizer.decode(row.ids) == (
         f"{TEXT.description} <s> what color is the dog ? red </s> <s> where is the dog ? top left </s>"
         " <s> how big is the dog ? big </s>"
     )
-    kept = [(token, turn) for token, label, turn in zip(ids, labels, turns, strict=True) if label != IGNORE]
-    assert all(label in (IGNORE, token) for token, label in zip(ids, labels, strict=True))
-    assert tokenizer.convert_ids_to_tokens([token for token, _ in kept]) == [
-        "red", "</s>", "top", "left", "</s>", "big", "</s>"
-    ]  # fmt: skip
-    assert [turn for _, turn in kept] == [0, 0, 1, 1, 1, 2, 2]
+    assert [tokenizer.decode(answer) for answer in row.answers] == ["red </s>", "top left </s>", "big </s>"]
+    parts = [tokenizer.decode(row.ids[start:end]) for start, end in row.asked]
+    assert parts == [f"<s> {question} {answer} </s>" for question, answer in TEXT.turns]
 
 
-@pytest.mark.parametrize("at_end", [False, True])
-def test_a_cloze_has_one_mask_for_each_answer_token(tokenizer, at_end):
-    ids, labels, turns, decoder = cloze_row(TEXT, tokenizer, at_end)
-    assert not decoder
-    hidden = [i for i, label in enumerate(labels) if label != IGNORE]
-    assert tokenizer.convert_ids_to_tokens([labels[i] for i in hidden]) == ["red", "top", "left", "big"]
-    masks = {tokenizer.mask_token_id}
-    if at_end:
-        masks.add(tokenizer.eos_token_id)
-        assert [ids[i] == tokenizer.eos_token_id for i in hidden] == [True, True, False, True]
-    assert {ids[i] for i in hidden} == masks
-    assert hidden == [i for i, token in enumerate(ids) if token in masks]
-    assert [turns[i] for i in hidden] == [0, 1, 1, 2]
+def test_a_sequence_row_asks_everything_at_once_and_keeps_each_question_s_place(tokenizer):
+    row = sequence_row(TEXT, tokenizer)
+    questions = [question for question, _ in TEXT.turns]
+    assert (
+        tokenizer.decode(row.ids)
+        == " </s> ".join([f"{TEXT.description} {questions[0]}", *questions[1:]]) + " </s>"
+    )
+    parts = [tokenizer.decode(row.ids[start:end]) for start, end in row.asked]
+    assert parts == [f"{question} </s>" for question in questions]
+    assert [tokenizer.decode(answer) for answer in row.answers] == ["red </s>", "top left </s>", "big </s>"]
 
 
-def test_a_sequence_is_asked_of_the_encoder_and_answered_by_the_decoder(tokenizer):
-    ids, labels, turns, decoder = sequence_row(TEXT, tokenizer)
-    assert not labels
-    assert not turns
-    assert tokenizer.decode(ids) == f"{TEXT.description} what color is the dog ? </s>"
-    assert tokenizer.decode(decoder) == "red </s>"
+def test_a_single_question_is_answered_from_the_description_as_well(tokenizer):
+    row = sequence_row(HANDFUL[0], tokenizer)
+    assert row.asked == [(0, len(row.ids))]
+    assert tokenizer.decode(row.ids) == "a big red dog . what color is the dog ? </s>"
 
 
 # ---------------------------------------------------------------- loss
@@ -121,25 +111,51 @@ def test_padding_and_company_do_not_change_a_loss(family, tokenizer):
     with torch.no_grad():
         alone = [float(loss_of(model, [row], tokenizer.pad_token_id)) for row in rows]
         together = float(loss_of(model, rows, tokenizer.pad_token_id))
-    if family == "t5":
-        assert together == pytest.approx(sum(alone) / 5, rel=1e-4)
-    else:  # three turns of the last row weigh as much as three rows
-        assert together == pytest.approx((sum(alone) + 2 * alone[-1]) / 7, rel=1e-4)
+    # three turns of the last row weigh as much as three rows
+    assert together == pytest.approx((sum(alone) + 2 * alone[-1]) / 7, rel=1e-4)
 
 
-def test_clozes_and_sequences_may_share_a_batch(tokenizer):
-    model = tiny("t5", tokenizer).eval()
-    rows = [cloze_row(TEXT, tokenizer), *(sequence_row(text, tokenizer) for text in HANDFUL)]
+def test_a_causal_loss_is_transformers_own(tokenizer):
+    model, text = tiny("llama", tokenizer).eval(), HANDFUL[0]
+    row = causal_row(text, tokenizer)
+    ids = torch.tensor([row.ids])
+    labels = ids.clone()
+    labels[:, : -len(row.answers[0])] = IGNORE
     with torch.no_grad():
-        alone = [float(loss_of(model, [row], tokenizer.pad_token_id)) for row in rows]
-        assert float(loss_of(model, rows, tokenizer.pad_token_id)) == pytest.approx(sum(alone) / 5, rel=1e-4)
+        expected = float(model(input_ids=ids, labels=labels).loss)
+        assert float(loss_of(model, [row], tokenizer.pad_token_id)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_an_encoder_decoder_s_loss_is_transformers_own_plus_what_the_end_token_names(tokenizer):
+    model, text = tiny("t5", tokenizer).eval(), HANDFUL[0]
+    row = sequence_row(text, tokenizer)
+    ids, labels = torch.tensor([row.ids]), torch.tensor([row.answers[0]])
+    with torch.no_grad():
+        decoded = float(model(input_ids=ids, labels=labels).loss)
+        state = model.encoder(input_ids=ids).last_hidden_state[0, -1]
+        named = (model.shared.weight @ state * model.config.d_model**-0.5).log_softmax(0)[row.answers[0][0]]
+        found = float(loss_of(model, [row], tokenizer.pad_token_id))
+    assert found == pytest.approx(decoded - float(named), rel=1e-5)
+
+
+def test_a_question_among_others_is_decoded_from_its_own_states_alone(tokenizer):
+    model, row = tiny("t5", tokenizer).eval(), sequence_row(TEXT, tokenizer)
+    heard = []
+    model.decoder.register_forward_pre_hook(
+        lambda module, args, kwargs: heard.append(kwargs["encoder_hidden_states"]), with_kwargs=True
+    )
+    with torch.no_grad():
+        loss_of(model, [row], tokenizer.pad_token_id)
+        hidden = model.encoder(input_ids=torch.tensor([row.ids])).last_hidden_state[0]
+    for states, (start, end) in zip(heard[0], row.asked, strict=True):
+        torch.testing.assert_close(states[: end - start], hidden[start:end])
 
 
 def test_a_long_answer_weighs_no_more_than_a_short_one():
     logits = torch.zeros(4, 10)
     logits[0, 3] = 100.0  # the one-token answer is right, the three tokens of the other are guesses
-    loss = language._turn_loss(logits, torch.tensor([3, 1, 2, 4]), torch.tensor([0, 1, 1, 1]))
-    assert float(loss) == pytest.approx(math.log(10) / 2)
+    labels = torch.tensor([[3, IGNORE, IGNORE], [1, 2, 4]])
+    assert float(language._answer_loss(logits, labels)) == pytest.approx(math.log(10) / 2)
 
 
 @pytest.mark.parametrize("family", ["t5", "llama"])
@@ -147,8 +163,8 @@ def test_a_handful_of_texts_is_learnt_by_heart(family, tokenizer, monkeypatch):
     model = tiny(family, tokenizer)
     rows = [row_of(family, text, tokenizer) for text in HANDFUL]
     monkeypatch.setattr(language, "texts", lambda seed, share: iter(HANDFUL * 2))
-    monkeypatch.setattr(language, "dense", lambda seed, index, turns, lowest: HANDFUL[0])
-    before = examine(model, tokenizer, seed=1, count=1)
+    monkeypatch.setattr(language, "dense", lambda *_, **__: HANDFUL[0])
+    before = examine(model, tokenizer, seed=1, number=1)
     assert max(before.values()) < 1.0
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
     losses = []
@@ -159,7 +175,7 @@ def test_a_handful_of_texts_is_learnt_by_heart(family, tokenizer, monkeypatch):
         optimizer.step()
         losses.append(float(loss.detach()))
     assert losses[-1] < 0.1 < losses[0]
-    assert examine(model.eval(), tokenizer, seed=1, count=1) == {"dense": 1.0, "gqa": 1.0, "vqav2": 1.0}
+    assert examine(model.eval(), tokenizer, seed=1, number=1) == {"dense": 1.0, "gqa": 1.0, "vqav2": 1.0}
 
 
 # ---------------------------------------------------------------- batches and the loop
@@ -167,13 +183,27 @@ def test_a_handful_of_texts_is_learnt_by_heart(family, tokenizer, monkeypatch):
 
 @pytest.mark.parametrize("family", ["t5", "llama"])
 def test_batches_are_a_pure_function_of_the_step(family, tokenizer):
-    plan = Schedule(steps=16, batch_size=2, dense_steps=8, dense_share=0.5)
+    plan = Schedule(steps=16, batch_size=2, one_hop_steps=0, dense_steps=8, dense_share=0.5)
     stream = iter(TextBatches(family, tokenizer, plan, 0))
     first = [next(stream) for _ in range(16)]
     assert all(len(rows) == 2 for rows in first)
     later = iter(TextBatches(family, tokenizer, plan, 8))
     assert [next(later) for _ in range(8)] == first[8:]
-    assert not any(row[3] for rows in first[:8] for row in rows)  # dense lookups alone to begin with
+    assert {len(row.asked) for rows in first[:8] for row in rows} == {12}  # dense alone to begin with
+
+
+def test_training_starts_with_lookups_of_one_hop(tokenizer):
+    plan = Schedule(batch_size=1, one_hop_steps=8, dense_steps=16)
+    stream = TextBatches("llama", tokenizer, plan, 0)
+    lookups, everything = list(islice(stream._texts(0), 50)), list(islice(stream._texts(8), 50))
+
+    def told(texts):
+        return " ".join(question for text in texts for question, _ in text.turns)
+
+    assert "how many" not in told(lookups)
+    assert "true or false" not in told(lookups)
+    assert "how many" in told(everything)
+    assert "true or false" in told(everything)
 
 
 @pytest.mark.parametrize("family", ["t5", "llama"])

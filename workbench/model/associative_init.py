@@ -23,8 +23,8 @@ from transformers import LlamaForCausalLM, T5ForConditionalGeneration
 LOCAL_SHARPNESS = 5.0  # attention logit of the favoured neighbour
 MATCH_GAIN = 0.5  # scale of equal query and key projections
 SELF_PENALTY = -10.0  # keeps matching heads from finding the token itself
-T5_OFFSETS = (-1, -2, 1, 2)  # neighbours the first heads look at; the rest match
-LLAMA_OFFSETS = (1, 2, 3)
+T5_OFFSETS = (-1, -2, -3, -4)  # neighbours the first heads look at; the rest match
+LLAMA_OFFSETS = (1, 2, 3, 4)
 
 
 def orthonormal(rows: int, columns: int) -> Tensor:

@@ -1,18 +1,21 @@
 """Trains the micro language models on text: a T5 in FlanT5's place, a Llama in Vicuna's.
 
-Both start from model/associative_init.py and see dense lookups from the first step, because
-in-context lookup is the skill everything later rests on; the datasets' tasks join them after a
-warm-up. The loss is averaged within each answer, so that one long caption does not outweigh eight
-short answers.
+Both start from model/associative_init.py and see dense lookups first, because in-context lookup is
+the skill everything later rests on: one-hop questions alone, then every kind of question, then the
+datasets' tasks as well. The loss is averaged within each answer, so that one long caption does not
+outweigh eight short answers. Forward and backward run in bf16 on a copy of the weights, which are
+updated in fp32: a third to a half of the time on processors with bf16 matrix units
+(benchmarks/language_step.py).
 """
 
 from __future__ import annotations
 
+import copy
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import count, islice
 from typing import Any
 
 import numpy as np
@@ -28,7 +31,7 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
-from workbench.data.micro.corpus import Text, dense, texts
+from workbench.data.micro.corpus import ONE_HOP, Text, dense, texts
 from workbench.model.associative_init import initialise_llama, initialise_t5
 
 IGNORE = -100
@@ -42,18 +45,17 @@ class Schedule:
     """How long and how fast.
 
     Attributes:
-        dense_steps: steps on dense lookups alone; afterwards they make up dense_share.
-        ends_from: step from which T5's encoder gathers a cloze's first token at an end token in place of
-            a mask, so that the decoder finds answers where every prompt ends.
+        one_hop_steps: first steps, on dense one-hop lookups alone.
+        dense_steps: step from which the datasets' tasks join in; dense texts make up dense_share then.
     """
 
     steps: int = 6000
     batch_size: int = 64
     learning_rate: float = 1e-3
     warmup_steps: int = 100
-    dense_steps: int = 500
-    dense_share: float = 0.4
-    ends_from: int = 10**9
+    one_hop_steps: int = 400
+    dense_steps: int = 1200
+    dense_share: float = 0.35
     seed: int = 7
 
 
@@ -66,7 +68,7 @@ def new_t5(tokenizer: PreTrainedTokenizerFast) -> T5ForConditionalGeneration:
         feed_forward_proj="gelu", pad_token_id=tokenizer.pad_token_id, eos_token_id=tokenizer.eos_token_id,
         **start,
     )  # fmt: skip
-    config._attn_implementation = "eager"  # T5's trained position bias sends SDPA to a slower path
+    config._attn_implementation = "eager"  # on a CPU the fused attention's backward pass is slower
     model = T5ForConditionalGeneration(config)
     initialise_t5(model, GAIN)
     return model
@@ -80,6 +82,7 @@ def new_llama(tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
         attention_bias=True, tie_word_embeddings=False, pad_token_id=tokenizer.pad_token_id,
         eos_token_id=tokenizer.eos_token_id, bos_token_id=tokenizer.bos_token_id,
     )  # fmt: skip
+    config._attn_implementation = "eager"
     model = LlamaForCausalLM(config)
     initialise_llama(model, GAIN)
     return model
@@ -88,47 +91,43 @@ def new_llama(tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
 # ---------------------------------------------------------------- texts to tensors
 
 
-# input, labels of the input, turn of each, decoder labels
-Row = tuple[list[int], list[int], list[int], list[int]]
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One text as tokens.
+
+    Attributes:
+        ids: what the model reads. T5: ``description question </s> question </s> ...``;
+            Llama: ``description <s> question answer </s> <s> question answer </s> ...``.
+        asked: of each turn, where its part of `ids` starts and ends (exclusive). T5's decoder answers
+            a turn from these states alone; where there is one turn, from the description's too.
+        answers: of each turn, the answer's tokens and ``</s>``; in a Llama's `ids` they end its part.
+    """
+
+    ids: list[int]
+    asked: list[tuple[int, int]]
+    answers: list[list[int]]
 
 
 def causal_row(text: Text, tokenizer: PreTrainedTokenizerFast) -> Row:
-    """description <s> instruction answer </s> <s> ...; answers and their end are labelled."""
-    ids = _ids(text.description, tokenizer)
-    labels, turns = [IGNORE] * len(ids), [0] * len(ids)
-    for number, (instruction, answer) in enumerate(text.turns):
-        asked = [tokenizer.bos_token_id, *_ids(instruction, tokenizer)]
-        said = [*_ids(answer, tokenizer), tokenizer.eos_token_id]
-        ids += asked + said
-        labels += [IGNORE] * len(asked) + said
-        turns += [number] * (len(asked) + len(said))
-    return ids, labels, turns, []
-
-
-def cloze_row(text: Text, tokenizer: PreTrainedTokenizerFast, at_end: bool = False) -> Row:
-    """description, then every question with a mask per answer token; the encoder fills them in.
-
-    Args:
-        at_end: the first of these tokens is the end token.
-    """
-    ids = _ids(text.description, tokenizer)
-    labels, turns = [IGNORE] * len(ids), [0] * len(ids)
-    for number, (instruction, answer) in enumerate(text.turns):
-        asked, said = _ids(instruction, tokenizer), _ids(answer, tokenizer)
-        blanks = [tokenizer.mask_token_id] * len(said)
-        if at_end:
-            blanks[0] = tokenizer.eos_token_id
-        ids += asked + blanks
-        labels += [IGNORE] * len(asked) + said
-        turns += [number] * (len(asked) + len(said))
-    return ids, labels, turns, []
+    """A Llama's: every answer follows its question."""
+    row = Row(_ids(text.description, tokenizer), [], [])
+    for instruction, answer in text.turns:
+        said, start = [*_ids(answer, tokenizer), tokenizer.eos_token_id], len(row.ids)
+        row.ids.extend([tokenizer.bos_token_id, *_ids(instruction, tokenizer), *said])
+        row.asked.append((start, len(row.ids)))
+        row.answers.append(said)
+    return row
 
 
 def sequence_row(text: Text, tokenizer: PreTrainedTokenizerFast) -> Row:
-    """description instruction </s> for the encoder, answer </s> for the decoder; the first turn only."""
-    instruction, answer = text.turns[0]
-    ids = [*_ids(text.description, tokenizer), *_ids(instruction, tokenizer), tokenizer.eos_token_id]
-    return ids, [], [], [*_ids(answer, tokenizer), tokenizer.eos_token_id]
+    """A T5's: the encoder reads the description and every question at once, the decoder answers each."""
+    row = Row(_ids(text.description, tokenizer), [], [])
+    for instruction, answer in text.turns:
+        start = len(row.ids) if len(text.turns) > 1 else 0
+        row.ids.extend([*_ids(instruction, tokenizer), tokenizer.eos_token_id])
+        row.asked.append((start, len(row.ids)))
+        row.answers.append([*_ids(answer, tokenizer), tokenizer.eos_token_id])
+    return row
 
 
 def _ids(text: str, tokenizer: PreTrainedTokenizerFast) -> list[int]:
@@ -150,62 +149,72 @@ class TextBatches(IterableDataset[list[Row]]):
 
     def __iter__(self) -> Iterator[list[Row]]:
         torch.set_num_threads(1)
-        step, plan = self.first, self.schedule
+        step, size = self.first, self.schedule.batch_size
+        row_of = causal_row if self.family == "llama" else sequence_row
         while True:
-            share = 1.0 if step < plan.dense_steps else plan.dense_share
-            source = texts(plan.seed * 1_000_000 + step, share)
-            found = list(islice(source, BUCKET * plan.batch_size))
-            rows = [self._row(text, step) for text in found]
-            rows.sort(key=lambda row: (bool(row[3]), len(row[0])))
+            rows = [row_of(text, self.tokenizer) for text in islice(self._texts(step), BUCKET * size)]
+            rows.sort(key=lambda row: (len(row.asked), len(row.ids)))
             order = np.random.default_rng(step).permutation(BUCKET)
             for i in order:
-                yield rows[int(i) * plan.batch_size : (int(i) + 1) * plan.batch_size]
+                yield rows[int(i) * size : (int(i) + 1) * size]
             step += BUCKET
 
-    def _row(self, text: Text, step: int) -> Row:
-        if self.family == "llama":
-            return causal_row(text, self.tokenizer)
-        if text.task == "dense":
-            return cloze_row(text, self.tokenizer, step >= self.schedule.ends_from)
-        return sequence_row(text, self.tokenizer)
+    def _texts(self, step: int) -> Iterator[Text]:
+        plan = self.schedule
+        seed = plan.seed * 1_000_000 + step
+        if step < plan.one_hop_steps:
+            return (dense(seed, i, kinds=ONE_HOP) for i in count())
+        return texts(seed, 1.0 if step < plan.dense_steps else plan.dense_share)
 
 
-def _turn_loss(logits: Tensor, labels: Tensor, turn: Tensor) -> Tensor:
-    """Mean over turns of the mean cross-entropy within each; `turn` numbers each label's turn."""
-    loss = F.cross_entropy(logits.float(), labels, reduction="none")
-    _, index, counts = torch.unique(turn, return_inverse=True, return_counts=True)
-    return (loss / counts[index]).sum() / len(counts)
+def _answer_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """Mean over answers of the mean cross-entropy within each.
+
+    Args:
+        logits: (number of labels that are not IGNORE, vocabulary).
+        labels: (answers, T), IGNORE behind an answer's end.
+    """
+    kept = labels != IGNORE
+    weight = kept / kept.sum(1, keepdim=True)
+    loss = F.cross_entropy(logits.float(), labels[kept], reduction="none")
+    return (loss * weight[kept]).sum() / len(labels)
 
 
 def loss_of(model: LanguageModel, rows: Sequence[Row], pad: int) -> Tensor:
-    """The loss of a batch of rows, which may mix clozes and sequences for T5."""
-    labelled = [row for row in rows if not row[3]]
-    sequences = [row for row in rows if row[3]]
-    parts = []
-    if labelled:
-        ids, labels = _pad([row[0] for row in labelled], pad), _pad([row[1] for row in labelled], IGNORE)
-        turns = _pad([row[2] for row in labelled], 0) + 1000 * torch.arange(len(labelled))[:, None]
-        parts.append((len(labelled), _labelled_loss(model, ids, labels, turns, pad)))
-    if sequences:
-        ids, labels = _pad([row[0] for row in sequences], pad), _pad([row[3] for row in sequences], IGNORE)
-        logits = model(input_ids=ids, attention_mask=(ids != pad).long(), labels=labels).logits
-        kept = labels != IGNORE
-        rows_of = torch.arange(len(sequences))[:, None].expand_as(labels)[kept]
-        parts.append((len(sequences), _turn_loss(logits[kept], labels[kept], rows_of)))
-    return sum((weight * part for weight, part in parts), torch.zeros(())) / len(rows)
-
-
-def _labelled_loss(model: LanguageModel, ids: Tensor, labels: Tensor, turns: Tensor, pad: int) -> Tensor:
+    """The loss of a batch of rows, a mean over answers."""
+    ids = _pad([row.ids for row in rows], pad)
+    answers = _pad([answer for row in rows for answer in row.answers], IGNORE)
+    parts = [(number, *part) for number, row in enumerate(rows) for part in row.asked]
     if isinstance(model, T5ForConditionalGeneration):
-        kept = labels != IGNORE
-        hidden = model.encoder(input_ids=ids, attention_mask=(ids != pad).long()).last_hidden_state[kept]
-        return _turn_loss(
-            hidden @ model.shared.weight.T * model.config.d_model**-0.5, labels[kept], turns[kept]
-        )
+        return _encoder_decoder_loss(model, ids, parts, answers, pad)
     # padding lies on the right, where a causal model's labelled tokens do not look
-    hidden = model.model(input_ids=ids).last_hidden_state[:, :-1]
-    kept = labels[:, 1:] != IGNORE
-    return _turn_loss(model.lm_head(hidden[kept]), labels[:, 1:][kept], turns[:, 1:][kept])
+    hidden = model.model(input_ids=ids).last_hidden_state
+    ends = torch.tensor([end for _, _, end in parts])
+    kept = answers != IGNORE
+    lengths = kept.sum(1)
+    where = (ends - lengths - 1)[:, None] + torch.arange(answers.shape[1])
+    number = torch.tensor([number for number, _, _ in parts])[:, None].expand_as(where)
+    return _answer_loss(model.lm_head(hidden[number[kept], where[kept]]), answers)
+
+
+def _encoder_decoder_loss(
+    model: T5ForConditionalGeneration,
+    ids: Tensor,
+    parts: Sequence[tuple[int, int, int]],
+    answers: Tensor,
+    pad: int,
+) -> Tensor:
+    """The decoder's loss, plus the encoder's own: the state at each question's end names the answer's
+    first token, which is how lookups get a gradient before the decoder has learnt to listen."""
+    hidden = model.encoder(input_ids=ids, attention_mask=(ids != pad).long()).last_hidden_state
+    where = _pad([range(start, end) for _, start, end in parts], IGNORE)
+    number = torch.tensor([number for number, _, _ in parts])[:, None]
+    states = hidden[number, where.clamp(min=0)]
+    heard = (where != IGNORE).long()
+    said = model(encoder_outputs=(states,), attention_mask=heard, labels=answers).logits
+    ends = hidden[number[:, 0], torch.tensor([end - 1 for _, _, end in parts])]
+    named = ends @ model.shared.weight.T * model.config.d_model**-0.5
+    return _answer_loss(said[answers != IGNORE], answers) + _answer_loss(named, answers[:, :1])
 
 
 # ---------------------------------------------------------------- training and examination
@@ -236,23 +245,29 @@ def train(
 ) -> Iterator[tuple[int, float]]:
     """Trains in place from step `first` on, with an optimizer of `optimizer`; yields (step, loss)."""
     family = "t5" if isinstance(model, T5ForConditionalGeneration) else "llama"
+    fast = copy.deepcopy(model).bfloat16()
+    pairs = list(zip(model.parameters(), fast.parameters(), strict=True))
     loader = DataLoader(TextBatches(family, tokenizer, schedule, first), batch_size=None, num_workers=1)
     for step, rows in zip(range(first, schedule.steps), loader, strict=False):
         part = min(1.0, (step + 1) / schedule.warmup_steps)
         part *= 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / schedule.steps))
         for group in updates.param_groups:
             group["lr"] = group["peak"] * part
-        loss = loss_of(model, rows, tokenizer.pad_token_id)
-        updates.zero_grad()
+        loss = loss_of(fast, rows, tokenizer.pad_token_id)
         loss.backward()
+        for weight, copied in pairs:
+            weight.grad, copied.grad = (None if copied.grad is None else copied.grad.float()), None
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         updates.step()
+        with torch.no_grad():
+            for weight, copied in pairs:
+                copied.copy_(weight)
         yield step + 1, float(loss.detach())
 
 
 @torch.no_grad()
 def examine(
-    model: LanguageModel, tokenizer: PreTrainedTokenizerFast, seed: int, count: int
+    model: LanguageModel, tokenizer: PreTrainedTokenizerFast, seed: int, number: int
 ) -> dict[str, float]:
     """Exact match per task on fresh texts: every token of an answer has to be the most likely one.
 
@@ -261,8 +276,8 @@ def examine(
     """
     right: dict[str, list[bool]] = defaultdict(list)
     stream = texts(seed, 0.0)
-    asked = [Text("dense", t.description, t.turns[:1]) for t in (dense(seed, i, 1, 5) for i in range(count))]
-    asked += list(islice(stream, count * 8))
+    asked = [Text("dense", t.description, t.turns[:1]) for t in (dense(seed, i, 1, 5) for i in range(number))]
+    asked += list(islice(stream, number * 8))
     for start in range(0, len(asked), 64):
         part = asked[start : start + 64]
         for text, ok in zip(part, _answers_right(model, tokenizer, part), strict=True):
@@ -276,10 +291,14 @@ def _answers_right(
     pad = tokenizer.pad_token_id
     if isinstance(model, T5ForConditionalGeneration):
         rows = [sequence_row(text, tokenizer) for text in part]
-        ids, labels = _pad([row[0] for row in rows], pad), _pad([row[3] for row in rows], IGNORE)
+        ids, labels = _pad([row.ids for row in rows], pad), _pad([row.answers[0] for row in rows], IGNORE)
         said = model(input_ids=ids, attention_mask=(ids != pad).long(), labels=labels).logits.argmax(-1)
     else:
         rows = [causal_row(text, tokenizer) for text in part]
-        ids, labels = _pad([row[0] for row in rows], pad), _pad([row[1] for row in rows], IGNORE)[:, 1:]
+        ids = _pad([row.ids for row in rows], pad)
+        asked = [len(row.ids) - len(row.answers[0]) for row in rows]
+        labels = _pad([[IGNORE] * n + row.answers[0] for n, row in zip(asked, rows, strict=True)], IGNORE)[
+            :, 1:
+        ]
         said = model(input_ids=ids, attention_mask=(ids != pad).long()).logits.argmax(-1)[:, :-1]
     return [bool(ok) for ok in ((said == labels) | (labels == IGNORE)).all(1)]
