@@ -14,7 +14,7 @@ from transformers import (
 )
 
 from workbench.records import Example
-from workbench.train import blip2, vision
+from workbench.train import blip2, pairs, vision
 
 WIDTH, SEEN, QUERIES, TOKENS, LENGTH = 32, 16, 3, 5, 6
 PAD, CLS, DEC = 0, 1, 2
@@ -148,7 +148,7 @@ def data():
     examples = tuple(
         Example("coco_caption", str(i), str(i), ("x.png",), (text,)) for i, text in enumerate(captions)
     )
-    return blip2.Pairs(torch.randn(6, TOKENS, SEEN, generator=draw).half(), examples)
+    return pairs.Pairs(torch.randn(6, TOKENS, SEEN, generator=draw).half(), examples)
 
 
 @pytest.fixture(scope="module")
@@ -206,11 +206,11 @@ def test_every_part_learns_from_some_loss(data):
 
 
 def test_pairs_are_drawn_by_seed_and_step_without_repetition(data):
-    drawn, captions = blip2.pick_pairs(data, 1, 5, 4)
-    assert (drawn, captions) == blip2.pick_pairs(data, 1, 5, 4)
+    drawn, captions = pairs.pick_pairs(data, 1, 5, 4)
+    assert (drawn, captions) == pairs.pick_pairs(data, 1, 5, 4)
     assert len(set(drawn)) == 4
     assert captions == [data.examples[i].references[0] for i in drawn]
-    assert len({tuple(blip2.pick_pairs(data, 1, step, 4)[0]) for step in range(20)}) > 10
+    assert len({tuple(pairs.pick_pairs(data, 1, step, 4)[0]) for step in range(20)}) > 10
 
 
 def test_pairs_stand_in_for_a_feature_store(data):
@@ -229,10 +229,26 @@ def test_pictures_are_encoded_in_order():
         hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=2, image_size=64,
         patch_size=8,
     )  # fmt: skip
-    made = blip2.pairs(InstructBlipVisionModel(config).eval(), 3, 2, seed=1)
+    made = pairs.pairs(InstructBlipVisionModel(config).eval(), 3, 2, seed=1)
     assert made.features.shape == (5, vision.GRID**2 + 1, 8)
     assert made.features.dtype == torch.float16
     assert [example.dataset for example in made.examples] == ["web_capfilt"] * 3 + ["coco_caption"] * 2
+
+
+def test_kept_features_are_found_by_encoder_and_pictures_alone(tmp_path, monkeypatch):
+    config = InstructBlipVisionConfig(
+        hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=2, image_size=64,
+        patch_size=8,
+    )  # fmt: skip
+    one, other = (InstructBlipVisionModel(config).eval() for _ in range(2))
+    made = pairs.pairs(one, 2, 1, seed=1, kept=tmp_path)
+    monkeypatch.setattr(pairs, "encode", lambda *_: pytest.fail("encoded again"))
+    again = pairs.pairs(one, 2, 1, seed=1, kept=tmp_path)
+    assert torch.equal(again.features, made.features)
+    assert again.examples == made.examples
+    for encoder, seed in ((other, 1), (one, 2)):
+        with pytest.raises(pytest.fail.Exception, match="encoded again"):
+            pairs.pairs(encoder, 2, 1, seed=seed, kept=tmp_path)
 
 
 def test_the_state_has_the_names_of_an_instructblip(tmp_path):

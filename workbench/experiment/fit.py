@@ -98,6 +98,7 @@ class _Run:
         torch.manual_seed(config.train.seed)
         self.accelerator = Accelerator()
         self.model, self.collator = materials(config, root, self.accelerator.device)
+        self.model.prepare_training(config.train.precision)
         self.optimizer = adamw(self.model.trainable(), config.train)
         names, prepared = record.held_in(config), root / "data/prepared"
         self.examples = {name: load_examples(prepared, name, "train") for name in names}

@@ -15,10 +15,12 @@ from workbench.progress import shown
 from workbench.stages.backbone import FIGURES, Clock
 from workbench.stages.guard import stage
 from workbench.train import blip2
+from workbench.train.pairs import pairs
 
-STEPS, SEED, BATCH, RATE = 1500, 17, 48, 1e-3
+STEPS, SEED, BATCH, RATE = 2000, 17, 48, 1e-3
 PICTURES = (24_000, 8_000)  # of the twins of web_capfilt and coco_caption
 FOLDER = Path("outputs/backbones/qformer")
+PAIRS = Path("outputs/backbones/pairs")  # the pictures' features, for both stages
 
 
 def work(config: Config, root: Path) -> None:
@@ -28,7 +30,7 @@ def work(config: Config, root: Path) -> None:
         root / "backbones/micro/vision", dtype=torch.float32
     ).eval()
     tokenizer, clock = qformer_tokenizer(), Clock()
-    data = blip2.pairs(vision, *PICTURES, seed=config.data.world_seed)
+    data = pairs(vision, *PICTURES, seed=config.data.world_seed, kept=root / PAIRS)
     model = blip2.Stage1(
         blip2.new_qformer(vision, len(tokenizer)), tokenizer.bos_token_id, tokenizer.pad_token_id
     )
@@ -36,7 +38,7 @@ def work(config: Config, root: Path) -> None:
     last: list[dict[str, float]] = []
     for _, losses in shown(blip2.stage1(model, data, ids, STEPS, BATCH, RATE, SEED), "stage 1", STEPS):
         last = [*last[-99:], losses]
-    fresh = blip2.pairs(vision, web=0, coco=256, seed=config.data.world_seed, split="val")
+    fresh = pairs(vision, web=0, coco=256, seed=config.data.world_seed, split="val")
     found = blip2.retrieval(model, fresh, ids)
     found |= {f"loss/{name}": sum(point[name] for point in last) / len(last) for name in last[0]}
     with replacing(root / FOLDER / "qformer.safetensors") as path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -33,12 +32,12 @@ from workbench.stages.guard import stage
 from workbench.train import blip2
 from workbench.train.loop import train
 from workbench.train.optimizer import adamw
+from workbench.train.pairs import pairs
 from workbench.train.schedule import learning_rate
 from workbench.train.vision import processor
 
 START = "outputs/backbones/start-{family}"  # before stage 2
-PLAN = Train(seed=23, batch_size=64, learning_rate=1e-3, warmup_steps=100)
-ROUNDS = {"t5": (1500, 2000), "llama": (1500,)}  # steps of each round, a warm-up and a cosine of its own
+PLAN = Train(seed=23, steps=2400, batch_size=64, learning_rate=1e-3, warmup_steps=100, precision="bf16")
 FRESH = 300  # validation pictures that the figures are about
 
 
@@ -74,29 +73,29 @@ def work(config: Config, root: Path, family: str) -> None:
     vision = InstructBlipVisionModel.from_pretrained(
         root / "backbones/micro/vision", dtype=torch.float32
     ).eval()
-    data = blip2.pairs(vision, *backbone_qformer.PICTURES, seed=config.data.world_seed)
+    model.prepare_training(PLAN.precision)
+    kept = root / backbone_qformer.PAIRS
+    data = pairs(vision, *backbone_qformer.PICTURES, seed=config.data.world_seed, kept=kept)
     collator, accelerator = Collator(tokenizers, data), Accelerator()
-    for number, steps in enumerate(ROUNDS[family]):
-        plan = replace(PLAN, seed=PLAN.seed + number, steps=steps)
-        batches = blip2.stage2_batches(data, collator, plan.seed, plan.batch_size)
-        updates = train(
-            model, adamw(model.trainable(), plan), partial(learning_rate, config=plan), batches, accelerator,
-            precision="fp32", seed=plan.seed, start_step=0, steps=steps,
-        )  # fmt: skip
-        for _ in shown(updates, f"stage 2 {family}, round {number + 1}", steps):
-            pass
+    batches = blip2.stage2_batches(data, collator, PLAN.seed, PLAN.batch_size)
+    updates = train(
+        model, adamw(model.trainable(), PLAN), partial(learning_rate, config=PLAN), batches, accelerator,
+        precision=PLAN.precision, seed=PLAN.seed, start_step=0, steps=PLAN.steps,
+    )  # fmt: skip
+    for _ in shown(updates, f"stage 2 {family}", PLAN.steps):
+        pass
     figures = describe(model, tokenizers, vision, config.data.world_seed)
     model.save_pretrained(folder)  # the text path as stage 1 left it
     plain = InstructBlipForConditionalGeneration.from_pretrained(folder)
     del plain.config.reads_instruction  # the start of aware and unaware runs alike
-    finish(folder, plain, clock, PLAN.seed, sum(ROUNDS[family]), figures)
+    finish(folder, plain, clock, PLAN.seed, PLAN.steps, figures)
 
 
 def describe(
     model: InstructBlip, tokenizers: Tokenizers, vision: InstructBlipVisionModel, seed: int
 ) -> dict[str, float]:
     """CIDEr x 100 and object recall of greedy captions of fresh pictures (coco_caption's val split)."""
-    fresh = blip2.pairs(vision, web=0, coco=FRESH, seed=seed, split="val")
+    fresh = pairs(vision, web=0, coco=FRESH, seed=seed, split="val")
     scenes = [frames[0] for _, frames in islice(coco_caption.micro("val", FRESH, seed), FRESH)]
     collator, said = Collator(tokenizers, fresh), list[Prediction]()
     for start in range(0, FRESH, 100):

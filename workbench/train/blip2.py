@@ -11,8 +11,6 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -28,58 +26,14 @@ from transformers import (
 
 from workbench.batch import Batch
 from workbench.data.collate import Collator
-from workbench.data.micro.render import render
-from workbench.data.sources import coco_caption, web_capfilt
 from workbench.data.templates import Templates, training_text
 from workbench.model.create import QUERY_STD
-from workbench.records import Example, Split
-from workbench.train.vision import encode, pixels
+from workbench.train.pairs import Pairs, pick_pairs
 
 QUERIES = 8
 TEMPERATURE = 0.07
 Ids = Callable[[str], Sequence[int]]  # text to token ids
 SMOOTHING = 0.1  # LAVIS: label smoothing of the contrastive loss
-
-
-@dataclass(frozen=True, slots=True)
-class Pairs:
-    """Pictures' features and what is said about them.
-
-    Attributes:
-        features: (N, 65, V) float16, before the post layer norm.
-        examples: N captioning examples; their references are the captions.
-    """
-
-    features: Tensor
-    examples: tuple[Example, ...]
-
-    @property
-    def blank(self) -> Tensor:
-        """Pre-training never looks at an empty canvas."""
-        raise AttributeError("pairs have no blank picture")
-
-    def take(self, refs: Sequence[str]) -> Tensor:
-        """(len(refs), 65, V) of the numbers that `numbered` wrote in place of image references."""
-        return self.features[[int(ref) for ref in refs]].float()
-
-    def numbered(self, index: int) -> Example:
-        """Example `index`, its picture named by its number."""
-        kept = self.examples[index]
-        return Example(kept.dataset, kept.example_id, kept.image_id, (str(index),), kept.references)
-
-
-@torch.no_grad()
-def pairs(vision: InstructBlipVisionModel, web: int, coco: int, seed: int, split: Split = "train") -> Pairs:
-    """The first `web` pictures of web_capfilt's twin and `coco` of coco_caption's, encoded once."""
-    kept: list[Example] = []
-    features: list[Tensor] = []
-    for module, count in ((web_capfilt, web), (coco_caption, coco)):
-        source = module.micro(split, count, seed)
-        while chunk := list(islice(source, 256)):
-            images = pixels([render(frames[0]) for _, frames in chunk])
-            features.append(encode(vision, images).half())
-            kept += [example for example, _ in chunk]
-    return Pairs(torch.cat(features), tuple(kept))
 
 
 def shared_masks(queries: int, text: Tensor) -> Tensor:
@@ -134,6 +88,7 @@ def new_qformer(vision: InstructBlipVisionModel, vocabulary: int) -> Parts:
     """A Q-Former from nothing (LAVIS starts from BERT), with QUERIES queries and the ViT's layer norm."""
     fields: dict[str, Any] = {**qformer_fields(vocabulary), "hidden_dropout_prob": 0.0}
     config = InstructBlipQFormerConfig(**fields, attention_probs_dropout_prob=0.0)
+    config._attn_implementation = "eager"  # in bf16 on a CPU the fused attention's backward pass is slower
     return Parts(InstructBlipQFormerModel(config), vision, QUERIES)
 
 
@@ -213,18 +168,10 @@ def cosine(step: int, steps: int, warmup: int) -> float:
     return min(1.0, (step + 1) / warmup) * 0.5 * (1 + math.cos(math.pi * step / steps))
 
 
-def pick_pairs(data: Pairs, seed: int, step: int, size: int) -> tuple[list[int], list[str]]:
-    """`size` different pictures and a caption of each: a pure function of seed and step."""
-    rng = np.random.default_rng([seed, step])
-    indices = [int(i) for i in rng.choice(len(data.examples), size=size, replace=False)]
-    spoken = [data.examples[i].references for i in indices]
-    return indices, [lines[int(rng.integers(len(lines)))] for lines in spoken]
-
-
 def stage1(
     model: Stage1, data: Pairs, ids: Ids, steps: int, batch_size: int, rate: float, seed: int
 ) -> Iterator[tuple[int, dict[str, float]]]:
-    """Trains in place; yields (step, the three losses)."""
+    """Trains in place, in bf16 over fp32 weights; yields (step, the three losses)."""
     optimizer = torch.optim.AdamW(model.trained(), lr=rate, weight_decay=0.05, betas=(0.9, 0.98))
     model.train()
     for step in range(steps):
@@ -234,7 +181,8 @@ def stage1(
         rows = [list(ids(text)) for text in captions]
         width = max(map(len, rows))
         padded = torch.tensor([[*row, *[model.pad_token] * (width - len(row))] for row in rows])
-        losses = model(data.features[indices].float(), padded)
+        with torch.autocast("cpu", torch.bfloat16):
+            losses = model(data.features[indices].float(), padded)
         optimizer.zero_grad()
         torch.stack(list(losses.values())).sum().backward()
         nn.utils.clip_grad_norm_(model.trained(), 1.0)
