@@ -10,8 +10,10 @@ Both are replaced whole, the index last. Features are those before the post laye
 from __future__ import annotations
 
 import hashlib
+import os
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -153,23 +155,36 @@ def _rows(
     batch_size: int,
     device: torch.device | str,
 ) -> Iterator[Rows]:
-    """(at most batch_size, N, V) rows of the wanted keys in order, copied from `old` or encoded."""
+    """(at most batch_size, N, V) rows of the wanted keys in order, copied from `old` or encoded.
+
+    Chunks are read and encoded side by side, one thread a core: numpy, Pillow and torch let go of
+    the interpreter, and a small encoder's operations gain nothing from threads of their own.
+    """
     model = source.load(device)
 
     def picture(key: str) -> Image.Image:
         size = (source.preprocessing.width, source.preprocessing.height)
         return Image.new("RGB", size, GREY) if key == BLANK else open_image(prepared, first[key])
 
-    with ThreadPoolExecutor() as pool:
+    def made(start: int) -> Rows:
+        chunk = wanted[start : start + batch_size]
+        missing = [key for key in chunk if key not in known]
+        fresh: dict[str, Rows] = {}
+        if missing:
+            pixels = source.preprocessing.pixels([picture(key) for key in missing])
+            encoded = _half(encode(model, pixels), [first[key] for key in missing])
+            fresh = dict(zip(missing, encoded, strict=True))
+        return np.stack([fresh[key] if old is None or key in fresh else old[known[key]] for key in chunk])
+
+    workers = os.cpu_count() or 1
+    under_way: deque[Future[Rows]] = deque()  # short, so that memory stays small
+    with ThreadPoolExecutor(workers) as pool:
         for start in range(0, len(wanted), batch_size):
-            chunk = wanted[start : start + batch_size]
-            missing = [key for key in chunk if key not in known]
-            fresh: dict[str, Rows] = {}
-            if missing:
-                pixels = source.preprocessing.pixels(list(pool.map(picture, missing)))
-                encoded = _half(encode(model, pixels), [first[key] for key in missing])
-                fresh = dict(zip(missing, encoded, strict=True))
-            yield np.stack([fresh[key] if old is None or key in fresh else old[known[key]] for key in chunk])
+            under_way.append(pool.submit(made, start))
+            if len(under_way) > 2 * workers:
+                yield under_way.popleft().result()
+        while under_way:
+            yield under_way.popleft().result()
 
 
 def _half(features: Tensor, refs: list[str]) -> Rows:
