@@ -38,9 +38,9 @@ def test_nothing_is_done_twice(repository):
 def test_awareness_is_switched_without_preparing_again(repository):
     output = repository.shell(
         "dvc exp run --temp -n unaware -S model.instruction_aware=false -S model.unaware_form=constant "
-        "tune@instruct"
+        "tune"
     )
-    assert ran(output) == {"tune@instruct"}
+    assert ran(output) == {"tune"}
     assert "unaware" in repository.run("dvc", "exp", "show", "--csv")
     assert "tune_instruct.json" in repository.run("dvc", "exp", "diff", "HEAD", "unaware")
     metrics = repository.run("dvc", "metrics", "diff", "HEAD", "unaware")
@@ -53,8 +53,8 @@ def test_after_an_edit_of_a_metric_nothing_is_trained_again(repository):
     metric = repository.folder / "workbench/evaluate/metrics/answers.py"
     metric.write_text(metric.read_text() + "\nEDITED = True\n")
     curves = {path: path.stat().st_mtime_ns for path in repository.folder.glob("runs/*/curve.jsonl")}
-    output = repository.run("dvc", "repro", "evaluate@instruct")
-    assert ran(output) == {"tune@instruct", "evaluate@instruct"}
+    output = repository.run("dvc", "repro", "evaluate")
+    assert ran(output) == {"tune", "evaluate"}
     assert repository.runs() == before
     assert {path: path.stat().st_mtime_ns for path in curves} == curves
 

@@ -56,17 +56,19 @@ def pretrain(family: Annotated[str, typer.Argument(help="t5 or llama")] = "t5") 
 
 
 @app.command(rich_help_panel=STAGES)
-def tune(recipe: Annotated[str, typer.Argument(help="instruct, multitask_plain, multitask_tagged")]) -> None:
-    """Tune the BLIP-2 start with one recipe: outputs/tune/RECIPE."""
-    _stage("tune", "--recipe", recipe)
+def tune(
+    recipe: Annotated[str, typer.Argument(help="instruct, multitask_plain, multitask_tagged")] = "",
+) -> None:
+    """Tune the BLIP-2 start with one recipe, or side by side with all: outputs/tune/RECIPE."""
+    _stage("tune", *(["--recipe", recipe] if recipe else []))
 
 
 @app.command(rich_help_panel=STAGES)
 def evaluate(
-    row: Annotated[str, typer.Argument(help="blip2, a recipe, or multitask_tagged_tags")],
+    row: Annotated[str, typer.Argument(help="blip2, a recipe, or multitask_tagged_tags")] = "",
 ) -> None:
-    """Examine a model on all datasets, with and without the picture: outputs/evaluate/ROW."""
-    _stage("evaluate", "--row", row)
+    """Examine one model or all on all datasets, with and without the picture: outputs/evaluate/ROW."""
+    _stage("evaluate", *(["--row", row] if row else []))
 
 
 @app.command(rich_help_panel=STAGES)

@@ -88,6 +88,7 @@ class Config:
     """Everything that decides a result."""
 
     suite: Literal["micro", "official"] = "micro"
+    workers: int = 3  # trainings, or evaluations, side by side; no result depends on it
     data: Data = field(default_factory=Data)
     model: Model = field(default_factory=Model)
     train: Train = field(default_factory=Train)
@@ -110,6 +111,7 @@ def check(config: Config) -> None:
     """
     data, model, train = config.data, config.model, config.train
     positive = {
+        "workers": config.workers,
         "data.size_scale": data.size_scale,
         "data.eval_examples": data.eval_examples,
         "model.num_query_tokens": model.num_query_tokens,

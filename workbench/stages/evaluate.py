@@ -1,4 +1,4 @@
-"""Stage evaluate: one row's predictions and scores in outputs/evaluate/<row>, key figures in reports/."""
+"""Stage evaluate: every row's answers and scores in outputs/evaluate/<row>, key figures in reports/."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from pathlib import Path
 from workbench.config import Config
 from workbench.experiment.score import score
 from workbench.records import ROWS, Row
-from workbench.stages import publish
+from workbench.stages import publish, side_by_side
 from workbench.stages.guard import stage
 
 
-def work(config: Config, root: Path, row: Row) -> None:
-    """Examines the model that the stage tune left, unless this was done already."""
+def work(config: Config, root: Path, row: Row | None) -> None:
+    """Examines what the stage tune left, one row or all, unless that is done already."""
+    if row is None:
+        side_by_side.run("workbench.stages.evaluate", "--row", tuple(ROWS), config.workers)
+        return
     recipe = ROWS[row]
     tuned = root / "outputs/tune" / recipe if recipe else None
     publish.evaluated(score(config, row, root, tuned), root, row)
@@ -21,6 +24,6 @@ def work(config: Config, root: Path, row: Row) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--row", choices=tuple(ROWS), required=True)
+    parser.add_argument("--row", choices=tuple(ROWS), help="this one alone; all without")
     chosen = parser.parse_args().row
     stage(lambda config, root: work(config, root, chosen))
