@@ -20,6 +20,7 @@ SKILL = {
     "instruct": (0.68, 0.46),
 }
 WORDS = ("red", "blue", "dog", "cat", "cup", "train", "apple", "left", "right", "two", "yes", "no", "kite")
+DOMAINS = ("in", "near", "out")  # NoCaps' take turns
 SEEN = 0.6  # of the skill is left without the picture
 
 
@@ -54,7 +55,7 @@ def _example(name: str, number: int) -> dict:
         "instruction": f"Question: what is the <b>{words[0]}</b> & why? Short answer:",
         "candidates": candidates,
         "references": references,
-        "domain": "",
+        "domain": DOMAINS[number % 3] if name == "nocaps" else "",
         "rng": rng,
         "words": words,
     }

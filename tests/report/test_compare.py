@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from report_outputs import suite
 
-from workbench.report.compare import HELD_IN, HELD_OUT, compare
+from workbench.report.compare import HELD_IN, HELD_OUT, OVERALL, Suite, compare
 from workbench.report.table import ReportError, read
 
 
@@ -44,3 +44,28 @@ def test_a_dataset_nobody_scored_is_named(tables):
     asked = dataclasses.replace(suite(), held_out=(*suite().held_out, "missing_set"))
     with pytest.raises(ReportError, match="missing_set is in the catalogue but was not scored"):
         compare(tables, asked)
+
+
+def test_domains_are_scored_apart_and_together(tables):
+    """In, near, out take turns over 20 examples: 7, 7 and 6 of them; these earn 30, 60 and 90."""
+    kept = tables.predictions[tables.predictions["dataset"] == "nocaps"]
+    earned = kept.assign(score=kept["domain"].map({"in": 30.0, "near": 60.0, "out": 90.0}))
+    earned.loc[earned["blind"], "score"] /= 10
+    alone = Suite(suite().datasets, (), ("nocaps",), (), {})
+    scores = tables.scores[tables.scores["dataset"] == "nocaps"]
+    found = compare(dataclasses.replace(tables, predictions=earned, scores=scores), alone)
+    names = found.domain_names("nocaps")
+    assert names == ["in", "near", "out", OVERALL]
+    assert [found.domain_size("nocaps", name) for name in names] == [7, 7, 6, 20]
+    for row in tables.rows:
+        assert [found.domain(row, "nocaps", name).value for name in names] == [30, 60, 90, 58.5]
+        assert found.domain(row, "nocaps", "near", blind=True).value == pytest.approx(6)
+    near, overall = (found.domain("instruct", "nocaps", name) for name in ("near", OVERALL))
+    assert (near.low, near.high) == (60, 60)  # nothing varies within a domain
+    assert overall.low < 58.5 < overall.high
+    assert found.score("instruct", "nocaps") == overall
+
+
+def test_datasets_without_domains_have_none(comparison):
+    assert comparison.domain_names("vqav2") == []
+    assert comparison.domain("instruct", "vqav2", OVERALL) is None

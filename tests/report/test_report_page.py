@@ -112,6 +112,19 @@ def test_tables_and_figures_beside_the_markdown(reports):
     assert "52.9" in text  # the paper's
 
 
+def test_nocaps_stands_by_domain_on_the_page_in_the_markdown_and_as_a_file(reports, page):
+    domains = pd.read_csv(reports / "tables" / "domains.csv")
+    assert len(domains) == 5 * 2 * 4
+    assert domains["n"].tolist() == [7, 7, 6, 20] * 10
+    text = (reports / "main.md").read_text()
+    assert "| method | in (n = 7) | near (n = 7) | out (n = 6) | overall (n = 20) |" in text
+    assert page.count("NoCaps by domain") == 2  # the heading and the region's name
+    table = page[page.index("table of NoCaps by domain") :].split("</table>")[0]
+    for value in domains["value"]:
+        assert f"{value:.1f}" in text
+        assert f"{value:.1f}" in table
+
+
 def test_unfavourable_results_are_told_as_they_fall(outputs, tmp_path):
     """BLIP-2's answers under the name of `instruct`, and the other way round."""
     swapped = shutil.copytree(outputs, tmp_path / "outputs")
@@ -122,15 +135,16 @@ def test_unfavourable_results_are_told_as_they_fall(outputs, tmp_path):
     assert '<span class="unmet">not met</span>: held-out average above BLIP-2 zero-shot' in page
 
 
-def test_two_rows_without_blind_scores_still_make_a_report(tmp_path):
+def test_two_rows_without_blind_scores_and_domains_still_make_a_report(tmp_path):
     outputs = write_outputs(tmp_path / "outputs", 4, ("blip2", "instruct"))
     for row in ("blip2", "instruct"):
         folder = outputs / "evaluate" / row
         frame = pd.read_parquet(folder / "predictions.parquet")
-        frame[~frame["blind"]].to_parquet(folder / "predictions.parquet")
+        frame[~frame["blind"]].assign(domain="").to_parquet(folder / "predictions.parquet")
         lines = [json.loads(line) for line in (folder / "scores.jsonl").read_text().splitlines()]
         (folder / "scores.jsonl").write_text("".join(json.dumps(x) + "\n" for x in lines if not x["blind"]))
     shutil.rmtree(outputs / "tune")
     page = build(outputs, tmp_path / "reports", open_image, suite()).read_text()
     assert "No recipe was tuned" in page
+    assert "by domain" not in page
     assert not (Path(tmp_path) / "reports" / "figures" / "curves.svg").exists()

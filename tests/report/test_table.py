@@ -35,7 +35,7 @@ def test_nothing_evaluated(tmp_path):
 @pytest.mark.parametrize("name", ["record.json", "scores.jsonl", "predictions.parquet"])
 def test_a_missing_file_is_named_with_its_stage(copied, name):
     (copied / "evaluate" / "instruct" / name).unlink()
-    with pytest.raises(ReportError, match=rf"{name} is missing; run `dvc repro evaluate@instruct`"):
+    with pytest.raises(ReportError, match=rf"{name} is missing; run `dvc repro evaluate`"):
         read(copied)
 
 
@@ -52,6 +52,13 @@ def test_a_dataset_left_out_of_the_scores_is_found(copied):
     path = copied / "evaluate" / "blip2" / "scores.jsonl"
     path.write_text("\n".join(path.read_text().splitlines()[1:]))
     with pytest.raises(ReportError, match="do not hold the same datasets"):
+        read(copied)
+
+
+def test_a_column_that_is_missing_is_named(copied):
+    path = copied / "evaluate" / "blip2" / "predictions.parquet"
+    pd.read_parquet(path).drop(columns="domain").to_parquet(path)
+    with pytest.raises(ReportError, match="has no column domain; rerun its stage"):
         read(copied)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Protocol
 
 import numpy as np
@@ -68,6 +68,8 @@ class Suite:
 
 HELD_IN = "held-in"
 HELD_OUT = "held-out (Figure 4)"
+OVERALL = "overall"
+DOMAIN_COLUMNS = ("row", "dataset", "metric", "domain", "blind", "n", *(f.name for f in fields(Interval)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +81,15 @@ class Comparison:
         averages: row, group, datasets, blind.
         differences: minuend, subtrahend ("blind" for the same row without the picture), group (an
             average's title or a dataset's name).
+        domains: row, dataset, metric, domain, blind, n; for datasets whose examples have one. CIDEr's
+            document frequencies are those of the whole dataset, so that OVERALL is the mean of all
+            domains' examples.
     """
 
     scores: pd.DataFrame
     averages: pd.DataFrame
     differences: pd.DataFrame
+    domains: pd.DataFrame
 
     def average(self, row: str, group: str, blind: bool = False) -> Interval | None:
         """One average; None if the row was not scored blind."""
@@ -100,6 +106,21 @@ class Comparison:
         frame = self.differences
         frame = frame[(frame["minuend"] == minuend) & (frame["subtrahend"] == subtrahend)]
         return _one(frame[frame["group"] == group])
+
+    def domain_names(self, dataset: str) -> list[str]:
+        """The dataset's domains in their order, OVERALL last; none if it has none."""
+        return list(self.domains.loc[self.domains["dataset"] == dataset, "domain"].unique())
+
+    def domain_size(self, dataset: str, domain: str) -> int:
+        """How many examples of the dataset are of the domain."""
+        frame = self.domains
+        return int(frame.loc[(frame["dataset"] == dataset) & (frame["domain"] == domain), "n"].iloc[0])
+
+    def domain(self, row: str, dataset: str, domain: str, blind: bool = False) -> Interval | None:
+        """One domain's score; None where there is none."""
+        frame = self.domains
+        frame = frame[(frame["row"] == row) & (frame["dataset"] == dataset) & (frame["blind"] == blind)]
+        return _one(frame[frame["domain"] == domain])
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +179,7 @@ def compare(tables: Tables, suite: Suite) -> Comparison:
         pd.DataFrame(scores),
         pd.DataFrame(_averages(cells, tables.rows, suite)),
         pd.DataFrame(_differences(cells, tables.rows, suite)),
+        pd.DataFrame(_domains(tables, cells, resampling), columns=DOMAIN_COLUMNS),
     )
 
 
@@ -167,6 +189,22 @@ def _cell(part: pd.DataFrame, resampling: Resampling) -> _Cell:
     images = [str(image) for image in part["image_id"]]
     replicated = replicates(metric, shares, positive, images, resampling)
     return _Cell(metric, shares, images, value_of(metric, shares, positive), replicated)
+
+
+def _domains(tables: Tables, cells: Cells, resampling: Resampling) -> list[dict[str, Any]]:
+    """Each domain in the order in which the examples name them, then the whole dataset."""
+    named = tables.predictions[tables.predictions["domain"] != ""]
+    found = []
+    for (row, blind, dataset), part in named.groupby(["row", "blind", "dataset"], sort=False):
+        split = {
+            str(domain): _cell(lines.sort_values("example_id"), resampling)
+            for domain, lines in part.groupby("domain", sort=False)
+        }
+        split[OVERALL] = cells[str(row), bool(blind), str(dataset)]
+        for domain, cell in split.items():
+            line = {"row": row, "dataset": dataset, "metric": cell.metric, "domain": domain, "blind": blind}
+            found.append(line | {"n": len(cell.shares)} | asdict(cell.interval()))
+    return found
 
 
 def _averages(cells: Cells, rows: Sequence[str], suite: Suite) -> list[dict[str, Any]]:

@@ -113,6 +113,7 @@ def _frames(tables: Tables, comparison: Comparison, suite: Suite) -> dict[str, p
         "averages": comparison.averages,
         "datasets": comparison.scores,
         "differences": comparison.differences,
+        "domains": comparison.domains,
         "sampling": probabilities,
         "cost": tables.costs,
     }
@@ -132,6 +133,7 @@ def _view(tables: Tables, comparison: Comparison, suite: Suite, paper: Mapping[s
         "rows": [(row, METHODS[row]) for row in rows],
         "datasets": [d for d in suite.datasets if d.name in scored],
         "counts": dict(zip(scores["dataset"], scores["n"], strict=True)),
+        "by_domain": [(d, names) for d in suite.datasets if (names := comparison.domain_names(d.name))],
         "catalogue": suite,
         "groups": [name for name, members in suite.groups.items() if members],
         "comparison": comparison,

@@ -19,6 +19,7 @@ PREDICTION_COLUMNS = (
     "example_id",
     "image_id",
     "images",
+    "domain",
     "instruction",
     "prediction",
     "candidates",
@@ -101,8 +102,7 @@ def _folders(parent: Path) -> list[str]:
 
 def _present(path: Path) -> Path:
     if not path.is_file():
-        stage, name = path.parts[-3], path.parts[-2]
-        raise ReportError(f"{path} is missing; run `dvc repro {stage}@{name}`")
+        raise ReportError(f"{path} is missing; run `dvc repro {path.parts[-3]}`")
     return path
 
 
@@ -169,7 +169,7 @@ def _check_scores(folder: Path, predictions: pd.DataFrame, scores: pd.DataFrame)
     if len(set(keys)) != len(keys) or set(keys) != set(groups):
         raise ReportError(
             f"{folder / 'scores.jsonl'} and predictions.parquet do not hold the same datasets; "
-            f"run `dvc repro -f evaluate@{folder.name}`"
+            f"run `dvc repro -f evaluate`"
         )
     for key, metric, value, n in zip(keys, scores["metric"], scores["value"], scores["n"], strict=True):
         group = groups[key]
@@ -178,7 +178,7 @@ def _check_scores(folder: Path, predictions: pd.DataFrame, scores: pd.DataFrame)
             raise ReportError(
                 f"{folder / 'scores.jsonl'} gives {metric} {value:.3f} of {n} for {key[0]}, its predictions "
                 f"give {found:.3f} of {len(group)}; one was edited or is of another run: "
-                f"run `dvc repro -f evaluate@{folder.name}`"
+                f"run `dvc repro -f evaluate`"
             )
 
 
