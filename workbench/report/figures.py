@@ -66,7 +66,7 @@ def figure4(comparison: Comparison, rows: Sequence[str], paper: Mapping[str, Seq
             theirs.set_title(f"Paper: {title}")
             for axes in (ours, theirs):
                 _rows_axis(axes, [METHODS[row].title for row in rows])
-                axes.margins(x=0.2)
+                axes.margins(x=0.25)
         for axes in panels[1]:
             axes.set_xlabel("average score")
         handles = [_handle("o", MUTED, "with the picture"), _handle("o", PAGE, "blind: without the picture")]
