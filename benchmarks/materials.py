@@ -76,6 +76,23 @@ def told(given: argparse.Namespace) -> str:
     return f"{given.family}, {given.rows} pictures, prompts of {given.prompt} tokens, {threads} threads"
 
 
+def seconds_each(works: Sequence[Callable[[], object]], repeats: int) -> list[float]:
+    """The mean CPU seconds of each work, after one run that warms up.
+
+    The works take turns, so that a busy machine burdens all alike; a mean, because some machines count
+    CPU time in ticks of milliseconds.
+    """
+    taken = [0.0] * len(works)
+    for work in works:
+        work()
+    for _ in range(repeats):
+        for i, work in enumerate(works):
+            begun = time.process_time()
+            work()
+            taken[i] += time.process_time() - begun
+    return [total / repeats for total in taken]
+
+
 def seconds(work: Callable[[], object], repeats: int) -> float:
     """The median of some runs, after one that warms up."""
     work()

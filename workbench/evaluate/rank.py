@@ -3,8 +3,11 @@
 The one convention for all candidates is the plain sum (LAVIS's T5 path; its Vicuna path leaves the end
 token out and averages over padding). Images, instruction and prompt are read once per example, and every
 distinct beginning of its candidates once: "top left" and "top right" share "top". Both families lay the
-beginnings out as a tree in one sequence per example. That gains without anything to share as well: a row
-for each candidate would copy what was read of the prefix (`benchmarks/ranking.py` measures both).
+beginnings out as a tree in one sequence per example. That pays without anything to share as well, because
+a row for each candidate has to copy what was read. On the micro starts, CPU time of such rows over that of
+trees: 4 candidates of a word 1.3 (T5) and 1.4 (Llama) for 64 examples and 1.0 for 4; 50 of one or two words
+1.6 and 2.9; 20, some of two words, 1.3 and 2.3. The tree loses only where many long candidates have nothing
+in common, since attention grows with its square: 100 of six random tokens 0.6 and 1.5.
 """
 
 from __future__ import annotations
