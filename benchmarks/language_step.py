@@ -13,7 +13,8 @@ import materials
 import torch
 
 from workbench.data.micro.vocabulary import language_tokenizer
-from workbench.train.language import Row, Schedule, TextBatches, loss_of, new_llama, new_t5
+from workbench.train.language import Schedule, TextBatches, loss_of, new_llama, new_t5
+from workbench.train.rows import Row
 
 
 def main() -> None:

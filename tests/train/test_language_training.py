@@ -13,15 +13,8 @@ from transformers import LlamaConfig, LlamaForCausalLM, T5Config, T5ForCondition
 from workbench.data.micro import vocabulary
 from workbench.data.micro.corpus import Text, dense
 from workbench.train import language
-from workbench.train.language import (
-    IGNORE,
-    Schedule,
-    TextBatches,
-    causal_row,
-    examine,
-    loss_of,
-    sequence_row,
-)
+from workbench.train.language import IGNORE, Schedule, TextBatches, examine, loss_of
+from workbench.train.rows import causal_row, sequence_row
 
 TEXT = Text(
     "dense",

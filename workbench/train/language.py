@@ -33,6 +33,7 @@ from transformers import (
 
 from workbench.data.micro.corpus import ONE_HOP, Text, dense, texts
 from workbench.model.associative_init import initialise_llama, initialise_t5
+from workbench.train.rows import Row, causal_row, padded, sequence_row
 
 IGNORE = -100
 LanguageModel = T5ForConditionalGeneration | LlamaForCausalLM
@@ -88,57 +89,6 @@ def new_llama(tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
     return model
 
 
-# ---------------------------------------------------------------- texts to tensors
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One text as tokens.
-
-    Attributes:
-        ids: what the model reads. T5: ``description question </s> question </s> ...``;
-            Llama: ``description <s> question answer </s> <s> question answer </s> ...``.
-        asked: of each turn, where its part of `ids` starts and ends (exclusive). T5's decoder answers
-            a turn from these states alone; where there is one turn, from the description's too.
-        answers: of each turn, the answer's tokens and ``</s>``; in a Llama's `ids` they end its part.
-    """
-
-    ids: list[int]
-    asked: list[tuple[int, int]]
-    answers: list[list[int]]
-
-
-def causal_row(text: Text, tokenizer: PreTrainedTokenizerFast) -> Row:
-    """A Llama's: every answer follows its question."""
-    row = Row(_ids(text.description, tokenizer), [], [])
-    for instruction, answer in text.turns:
-        said, start = [*_ids(answer, tokenizer), tokenizer.eos_token_id], len(row.ids)
-        row.ids.extend([tokenizer.bos_token_id, *_ids(instruction, tokenizer), *said])
-        row.asked.append((start, len(row.ids)))
-        row.answers.append(said)
-    return row
-
-
-def sequence_row(text: Text, tokenizer: PreTrainedTokenizerFast) -> Row:
-    """A T5's: the encoder reads the description and every question at once, the decoder answers each."""
-    row = Row(_ids(text.description, tokenizer), [], [])
-    for instruction, answer in text.turns:
-        start = len(row.ids) if len(text.turns) > 1 else 0
-        row.ids.extend([*_ids(instruction, tokenizer), tokenizer.eos_token_id])
-        row.asked.append((start, len(row.ids)))
-        row.answers.append([*_ids(answer, tokenizer), tokenizer.eos_token_id])
-    return row
-
-
-def _ids(text: str, tokenizer: PreTrainedTokenizerFast) -> list[int]:
-    return list(tokenizer(text, add_special_tokens=False).input_ids)
-
-
-def _pad(rows: Sequence[Sequence[int]], value: int) -> Tensor:
-    width = max(map(len, rows))
-    return torch.tensor([[*row, *[value] * (width - len(row))] for row in rows])
-
-
 class TextBatches(IterableDataset[list[Row]]):
     """Endless lists of rows of similar length; pure function of family, schedule and first step."""
 
@@ -182,8 +132,8 @@ def _answer_loss(logits: Tensor, labels: Tensor) -> Tensor:
 
 def loss_of(model: LanguageModel, rows: Sequence[Row], pad: int) -> Tensor:
     """The loss of a batch of rows, a mean over answers."""
-    ids = _pad([row.ids for row in rows], pad)
-    answers = _pad([answer for row in rows for answer in row.answers], IGNORE)
+    ids = padded([row.ids for row in rows], pad)
+    answers = padded([answer for row in rows for answer in row.answers], IGNORE)
     parts = [(number, *part) for number, row in enumerate(rows) for part in row.asked]
     if isinstance(model, T5ForConditionalGeneration):
         return _encoder_decoder_loss(model, ids, parts, answers, pad)
@@ -207,7 +157,7 @@ def _encoder_decoder_loss(
     """The decoder's loss, plus the encoder's own: the state at each question's end names the answer's
     first token, which is how lookups get a gradient before the decoder has learnt to listen."""
     hidden = model.encoder(input_ids=ids, attention_mask=(ids != pad).long()).last_hidden_state
-    where = _pad([range(start, end) for _, start, end in parts], IGNORE)
+    where = padded([range(start, end) for _, start, end in parts], IGNORE)
     number = torch.tensor([number for number, _, _ in parts])[:, None]
     states = hidden[number, where.clamp(min=0)]
     heard = (where != IGNORE).long()
@@ -291,13 +241,13 @@ def _answers_right(
     pad = tokenizer.pad_token_id
     if isinstance(model, T5ForConditionalGeneration):
         rows = [sequence_row(text, tokenizer) for text in part]
-        ids, labels = _pad([row.ids for row in rows], pad), _pad([row.answers[0] for row in rows], IGNORE)
+        ids, labels = padded([row.ids for row in rows], pad), padded([row.answers[0] for row in rows], IGNORE)
         said = model(input_ids=ids, attention_mask=(ids != pad).long(), labels=labels).logits.argmax(-1)
     else:
         rows = [causal_row(text, tokenizer) for text in part]
-        ids = _pad([row.ids for row in rows], pad)
+        ids = padded([row.ids for row in rows], pad)
         asked = [len(row.ids) - len(row.answers[0]) for row in rows]
-        labels = _pad([[IGNORE] * n + row.answers[0] for n, row in zip(asked, rows, strict=True)], IGNORE)[
+        labels = padded([[IGNORE] * n + row.answers[0] for n, row in zip(asked, rows, strict=True)], IGNORE)[
             :, 1:
         ]
         said = model(input_ids=ids, attention_mask=(ids != pad).long()).logits.argmax(-1)[:, :-1]
