@@ -65,14 +65,16 @@ def language_folder(folder: Path, family: Family, tied: bool = True) -> Path:
     return folder
 
 
-def fresh(folder: Path, family: Family, tied: bool = True) -> InstructBlipForConditionalGeneration:
-    """An InstructBLIP around them: Q-Former of two layers, four queries."""
+def fresh(
+    folder: Path, family: Family, tied: bool = True, positions: int = 64
+) -> InstructBlipForConditionalGeneration:
+    """An InstructBLIP around them: Q-Former of two layers and `positions` tokens of text, four queries."""
     model = new(
         vision_folder(folder / "vision"),
         language_folder(folder / family, family, tied),
         {
             "vocab_size": QFORMER_VOCABULARY, "hidden_size": WIDTH, "num_hidden_layers": 2,
-            "num_attention_heads": 4, "intermediate_size": 64, "max_position_embeddings": 64,
+            "num_attention_heads": 4, "intermediate_size": 64, "max_position_embeddings": positions,
             "cross_attention_frequency": 2, "initializer_range": 0.2,
         },
         num_query_tokens=QUERIES, image_token_id=IMAGE, seed=13,
@@ -83,10 +85,10 @@ def fresh(folder: Path, family: Family, tied: bool = True) -> InstructBlipForCon
     return model
 
 
-def start(folder: Path, family: Family, tied: bool = True) -> Path:
+def start(folder: Path, family: Family, tied: bool = True, positions: int = 64) -> Path:
     """A complete start folder: weights and (empty) tokenizer files, as InstructBlip.load wants it."""
     target = folder / f"blip2-{family}"
-    fresh(folder, family, tied).save_pretrained(target)
+    fresh(folder, family, tied, positions).save_pretrained(target)
     for name in ("tokenizer", "qformer_tokenizer"):
         (target / name).mkdir()
         (target / name / "tokenizer_config.json").write_text("{}")
