@@ -42,7 +42,7 @@ STYLE = {
     "figure.facecolor": PAGE,
     "axes.facecolor": "none",
 }
-SAMPLING = {"sqrt": ("#6A3D9A", "o"), "uniform": ("#8A8A8A", "|"), "proportional": ("#117733", "^")}
+SAMPLING = {"sqrt": ("#AA4499", "o"), "uniform": ("#8A8A8A", "|"), "proportional": ("#117733", "^")}
 
 
 def figure4(comparison: Comparison, rows: Sequence[str], paper: Mapping[str, Sequence[float]]) -> Figure:
