@@ -21,12 +21,13 @@ from workbench.data.templates import evaluation_text
 from workbench.data.tokens import Tokenizers
 from workbench.evaluate.generate import generate
 from workbench.evaluate.metrics import score
+from workbench.files import read_json
 from workbench.model import create
 from workbench.model.instructblip import InstructBlip
 from workbench.progress import shown
 from workbench.records import Prediction
 from workbench.stages import backbone_qformer
-from workbench.stages.backbone import Clock, finish
+from workbench.stages.backbone import FIGURES, Clock, finish
 from workbench.stages.backbone_language import FOLDER as LANGUAGE
 from workbench.stages.guard import stage
 from workbench.train import blip2
@@ -84,11 +85,21 @@ def work(config: Config, root: Path, family: str) -> None:
     )  # fmt: skip
     for _ in shown(updates, f"stage 2 {family}", PLAN.steps):
         pass
-    figures = describe(model, tokenizers, vision, config.data.world_seed)
+    figures = describe(model, tokenizers, vision, config.data.world_seed) | earlier(root, family)
     model.save_pretrained(folder)  # the text path as stage 1 left it
     plain = InstructBlipForConditionalGeneration.from_pretrained(folder)
     del plain.config.reads_instruction  # the start of aware and unaware runs alike
     finish(folder, plain, clock, PLAN.seed, PLAN.steps, figures)
+
+
+def earlier(root: Path, family: str) -> dict[str, float]:
+    """The figures of the language model and of stage 1, whose folders do not ship."""
+    parts = {"language": Path(LANGUAGE.format(family=family)), "stage1": backbone_qformer.FOLDER}
+    return {
+        f"{part}/{name}": value
+        for part, folder in parts.items()
+        for name, value in read_json(root / folder / FIGURES).items()
+    }
 
 
 def describe(
