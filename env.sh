@@ -14,5 +14,5 @@ export TOKENIZERS_PARALLELISM=false
 # Unset it for larger models.
 export OMP_NUM_THREADS=1
 # oneDNN keeps a compiled kernel for every shape it has met, and batches differ in length: by default a
-# tuning process in bf16 held 1.7 GiB after 60 steps and went on growing, with 64 kernels 1.1 GiB.
+# tuning process in bf16 held 1.4 to 1.7 GiB after 60 steps and went on growing, with 64 kernels 1.1 GiB.
 export ONEDNN_PRIMITIVE_CACHE_CAPACITY=64

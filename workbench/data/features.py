@@ -158,7 +158,7 @@ def _rows(
     """(at most batch_size, N, V) rows of the wanted keys in order, copied from `old` or encoded.
 
     Chunks are read and encoded side by side, one thread a core: numpy, Pillow and torch let go of
-    the interpreter, and a small encoder's operations gain nothing from threads of their own.
+    the interpreter, and a small encoder leaves little to do for threads of their own.
     """
     model = source.load(device)
 

@@ -96,7 +96,7 @@ class InstructBlip(nn.Module):
 
     def prepare_training(self, precision: Literal["fp32", "bf16"]) -> None:
         """Chooses the attention that trains faster: on a CPU in bf16, torch's fused one has a slow backward
-        pass (half of a micro step), and attention written out gives the same to rounding."""
+        pass (a third of a micro step), and attention written out gives the same to rounding."""
         if precision == "bf16" and self.device.type == "cpu":
             self.hf.set_attn_implementation("eager")
 

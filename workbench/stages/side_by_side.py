@@ -1,6 +1,6 @@
 """One stage in several processes at once: the runs of a comparison do not depend on each other.
 
-On a CPU the micro suite's operations are too small for threads; as many processes as cores use it whole.
+On a CPU the micro suite's operations are too small to fill a second thread; several processes do.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Both start from model/associative_init.py and see dense lookups first, because i
 the skill everything later rests on: one-hop questions alone, then every kind of question, then the
 datasets' tasks as well. The loss is averaged within each answer, so that one long caption does not
 outweigh eight short answers. Forward and backward run in bf16 on a copy of the weights, which are
-updated in fp32: a third to a half of the time on processors with bf16 matrix units
+updated in fp32: about half of the time for a T5 on a processor with bf16 matrix units, less for a Llama
 (benchmarks/language_step.py).
 """
 

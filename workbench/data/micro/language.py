@@ -82,7 +82,8 @@ def describe(scene: Scene, rng: np.random.Generator, order: Sequence[str] = ()) 
     """The whole scene as terse text, for the language models.
 
     A thing's name stands before and after what is said of it: looking up what follows a name is
-    learnt some ten times faster than collecting what stands before it, and questions go both ways.
+    learnt sooner than collecting what stands before it (figures in backbones/micro/README.md), and
+    questions go both ways.
 
     Args:
         order: concepts in the order in which to name them; a random order without.
