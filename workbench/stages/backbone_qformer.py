@@ -17,7 +17,7 @@ from workbench.stages.guard import stage
 from workbench.train import blip2
 from workbench.train.pairs import pairs
 
-STEPS, SEED, BATCH, RATE = 2000, 17, 48, 1e-3
+STEPS, SEED, BATCH, RATE = 4000, 17, 48, 1e-3
 PICTURES = (24_000, 8_000)  # of the twins of web_capfilt and coco_caption
 FOLDER = Path("outputs/backbones/qformer")
 PAIRS = Path("outputs/backbones/pairs")  # the pictures' features, for both stages

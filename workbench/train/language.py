@@ -46,11 +46,13 @@ class Schedule:
     """How long and how fast.
 
     Attributes:
+        cycles: lengths in steps of cosines of the rate, each from half the peak of the one before
+            (warm restarts, arXiv 1608.03983). From the second on, tasks that lag are drawn more often.
         one_hop_steps: first steps, on dense one-hop lookups alone.
         dense_steps: step from which the datasets' tasks join in; dense texts make up dense_share then.
     """
 
-    steps: int = 6000
+    cycles: tuple[int, ...] = (6000,)
     batch_size: int = 64
     learning_rate: float = 1e-3
     warmup_steps: int = 100
@@ -58,6 +60,21 @@ class Schedule:
     dense_steps: int = 1200
     dense_share: float = 0.35
     seed: int = 7
+
+    @property
+    def steps(self) -> int:
+        """Of all cycles together."""
+        return sum(self.cycles)
+
+    def rate_share(self, step: int) -> float:
+        """Share of the peak rate: linear warm-up and cosine to 2 % in each cycle, from half the last one's."""
+        peak = 1.0
+        for length in self.cycles:
+            if step < length:
+                break
+            step, peak = step - length, peak / 2
+        warm = min(1.0, (step + 1) / self.warmup_steps)
+        return peak * warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / length)))
 
 
 def new_t5(tokenizer: PreTrainedTokenizerFast) -> T5ForConditionalGeneration:
@@ -114,7 +131,9 @@ class TextBatches(IterableDataset[list[Row]]):
         seed = plan.seed * 1_000_000 + step
         if step < plan.one_hop_steps:
             return (dense(seed, i, kinds=ONE_HOP) for i in count())
-        return texts(seed, 1.0 if step < plan.dense_steps else plan.dense_share)
+        if step < plan.dense_steps:
+            return texts(seed, 1.0)
+        return texts(seed, plan.dense_share, lagging_more=step >= plan.cycles[0])
 
 
 def _answer_loss(logits: Tensor, labels: Tensor) -> Tensor:
@@ -199,10 +218,8 @@ def train(
     pairs = list(zip(model.parameters(), fast.parameters(), strict=True))
     loader = DataLoader(TextBatches(family, tokenizer, schedule, first), batch_size=None, num_workers=1)
     for step, rows in zip(range(first, schedule.steps), loader, strict=False):
-        part = min(1.0, (step + 1) / schedule.warmup_steps)
-        part *= 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / schedule.steps))
         for group in updates.param_groups:
-            group["lr"] = group["peak"] * part
+            group["lr"] = group["peak"] * schedule.rate_share(step)
         loss = loss_of(fast, rows, tokenizer.pad_token_id)
         loss.backward()
         for weight, copied in pairs:
