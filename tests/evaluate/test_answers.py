@@ -128,6 +128,17 @@ def test_any_candidates_score_as_each_alone(
     torch.testing.assert_close(candidate_scores(model, batch, at_once), expected, rtol=1e-5, atol=1e-5)
 
 
+def test_ranking_under_bf16_autocast_stays_near_fp32(case: Any) -> None:
+    family, model = case
+    batch = with_candidates(family, [PHRASES, PHRASES[:4]])
+    exact = candidate_scores(model, batch)
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = candidate_scores(model, batch)
+    assert rounded.dtype == torch.float32
+    torch.testing.assert_close(rounded, exact, rtol=0.02, atol=0.05)
+    assert not torch.equal(rounded, exact), "autocast had no effect"
+
+
 @pytest.mark.parametrize("rows", [1, 64])
 def test_a_vocabulary_for_all_rows_scores_as_each_candidate_alone(case: Any, rows: int) -> None:
     family, model = case

@@ -6,9 +6,8 @@ import argparse
 from pathlib import Path
 
 from workbench.config import Config
-from workbench.experiment.score import score
 from workbench.records import ROWS, Row
-from workbench.stages import publish, side_by_side
+from workbench.stages import side_by_side
 from workbench.stages.guard import stage
 
 
@@ -17,6 +16,10 @@ def work(config: Config, root: Path, row: Row | None) -> None:
     if row is None:
         side_by_side.run("workbench.stages.evaluate", "--row", tuple(ROWS), config.workers)
         return
+    # here, so that the process that only waits for the others does without torch's half a gigabyte
+    from workbench.experiment.score import score
+    from workbench.stages import publish
+
     recipe = ROWS[row]
     tuned = root / "outputs/tune" / recipe if recipe else None
     publish.evaluated(score(config, row, root, tuned), root, row)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -33,12 +34,13 @@ from workbench.stages.guard import stage
 from workbench.train import blip2
 from workbench.train.loop import train
 from workbench.train.optimizer import adamw
-from workbench.train.pairs import pairs
+from workbench.train.pairs import Pairs, pairs
 from workbench.train.schedule import learning_rate
 from workbench.train.vision import processor
 
 START = "outputs/backbones/start-{family}"  # before stage 2
-PLAN = Train(seed=23, steps=2400, batch_size=64, learning_rate=1e-3, warmup_steps=100, precision="bf16")
+PLAN = Train(seed=23, batch_size=64, learning_rate=1e-3, warmup_steps=100, precision="bf16")
+ROUNDS = (6000, 5000)  # steps; each with a cosine of its own, from half the rate of the one before
 FRESH = 300  # validation pictures that the figures are about
 
 
@@ -77,19 +79,34 @@ def work(config: Config, root: Path, family: str) -> None:
     model.prepare_training(PLAN.precision)
     kept = root / backbone_qformer.PAIRS
     data = pairs(vision, *backbone_qformer.PICTURES, seed=config.data.world_seed, kept=kept)
-    collator, accelerator = Collator(tokenizers, data), Accelerator()
-    batches = blip2.stage2_batches(data, collator, PLAN.seed, PLAN.batch_size)
-    updates = train(
-        model, adamw(model.trainable(), PLAN), partial(learning_rate, config=PLAN), batches, accelerator,
-        precision=PLAN.precision, seed=PLAN.seed, start_step=0, steps=PLAN.steps,
-    )  # fmt: skip
-    for _ in shown(updates, f"stage 2 {family}", PLAN.steps):
-        pass
+    collator = Collator(tokenizers, data)
+    for number, steps in enumerate(ROUNDS):
+        learn(model, data, collator, number, steps, f"stage 2 {family}, round {number + 1}")
     figures = describe(model, tokenizers, vision, config.data.world_seed) | earlier(root, family)
     model.save_pretrained(folder)  # the text path as stage 1 left it
     plain = InstructBlipForConditionalGeneration.from_pretrained(folder)
     del plain.config.reads_instruction  # the start of aware and unaware runs alike
-    finish(folder, plain, clock, PLAN.seed, PLAN.steps, figures)
+    finish(folder, plain, clock, PLAN.seed, sum(ROUNDS), figures)
+
+
+def learn(
+    model: InstructBlip, data: Pairs, collator: Collator, number: int, steps: int, title: str
+) -> None:
+    """One round of training, on pictures drawn from a seed of its own."""
+    plan = replace(PLAN, seed=PLAN.seed + number, steps=steps, learning_rate=PLAN.learning_rate / 2**number)
+    updates = train(
+        model,
+        adamw(model.trainable(), plan),
+        partial(learning_rate, config=plan),
+        blip2.stage2_batches(data, collator, plan.seed, plan.batch_size),
+        Accelerator(),
+        precision=plan.precision,
+        seed=plan.seed,
+        start_step=0,
+        steps=steps,
+    )
+    for _ in shown(updates, title, steps):
+        pass
 
 
 def earlier(root: Path, family: str) -> dict[str, float]:

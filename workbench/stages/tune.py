@@ -6,9 +6,8 @@ import argparse
 from pathlib import Path
 
 from workbench.config import Config
-from workbench.experiment.fit import fit
 from workbench.records import RECIPES, Recipe
-from workbench.stages import publish, side_by_side
+from workbench.stages import side_by_side
 from workbench.stages.guard import stage
 
 
@@ -16,8 +15,12 @@ def work(config: Config, root: Path, recipe: Recipe | None) -> None:
     """Tunes with one recipe or with all, unless that is done already, and shows the result to DVC."""
     if recipe is None:
         side_by_side.run("workbench.stages.tune", "--recipe", RECIPES, config.workers)
-    else:
-        publish.tuned(fit(config, recipe, root), root, recipe)
+        return
+    # here, so that the process that only waits for the others does without torch's half a gigabyte
+    from workbench.experiment.fit import fit
+    from workbench.stages import publish
+
+    publish.tuned(fit(config, recipe, root), root, recipe)
 
 
 if __name__ == "__main__":

@@ -76,18 +76,22 @@ class Parts(nn.Module):
         self.post_layernorm = copy.deepcopy(vision.post_layernorm)
 
 
-def qformer_fields(vocabulary: int) -> dict[str, int]:
-    """The micro Q-Former: 4 layers of width 128, every second one looks at the picture."""
+def qformer_fields(vocabulary: int) -> dict[str, Any]:
+    """The micro Q-Former: 4 layers of width 128, every second one looks at the picture.
+
+    Without BERT's dropout of .1, which all stages would inherit: at this size a Q-Former learns too
+    little, not too much, and eight queries have no value to spare.
+    """
     return dict(
         vocab_size=vocabulary, hidden_size=128, num_hidden_layers=4, num_attention_heads=4, pad_token_id=0,
         intermediate_size=512, cross_attention_frequency=2, encoder_hidden_size=128,
+        hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
     )  # fmt: skip
 
 
 def new_qformer(vision: InstructBlipVisionModel, vocabulary: int) -> Parts:
     """A Q-Former from nothing (LAVIS starts from BERT), with QUERIES queries and the ViT's layer norm."""
-    fields: dict[str, Any] = {**qformer_fields(vocabulary), "hidden_dropout_prob": 0.0}
-    config = InstructBlipQFormerConfig(**fields, attention_probs_dropout_prob=0.0)
+    config = InstructBlipQFormerConfig(**qformer_fields(vocabulary))
     config._attn_implementation = "eager"  # in bf16 on a CPU the fused attention's backward pass is slower
     return Parts(InstructBlipQFormerModel(config), vision, QUERIES)
 

@@ -67,7 +67,7 @@ class Schedule:
         return sum(self.cycles)
 
     def rate_share(self, step: int) -> float:
-        """Share of the peak rate: linear warm-up and cosine to 2 % in each cycle, from half the last one's."""
+        """Share of the peak rate: linear warm-up and cosine to 2 % in each cycle, each from half the peak."""
         peak = 1.0
         for length in self.cycles:
             if step < length:
