@@ -55,7 +55,7 @@ def round_of(folder: Path, seed: int) -> dict[str, int]:
     assert driver.wait() == -signal.SIGKILL, "it ended before it was killed"
     left = standin_study.CELLS - len(standin_study.lines(folder / "done.log"))
     time.sleep(draw.choice([0.0, draw.uniform(0, 2)]))  # its workers may be there still, or gone
-    assert start(folder).wait() == 0
+    assert start(folder).wait(timeout=300) == 0
     done = standin_study.lines(folder / "done.log")
     return {
         "done": len(set(done)),
