@@ -11,7 +11,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM, T5Config, T5ForConditionalGeneration
 
 from workbench.data.micro import vocabulary
-from workbench.data.micro.corpus import Text, dense
+from workbench.data.micro.corpus import LAGGING, Text, dense
 from workbench.train import language
 from workbench.train.language import IGNORE, Schedule, TextBatches, examine, loss_of
 from workbench.train.rows import causal_row, sequence_row
@@ -176,7 +176,7 @@ def test_a_handful_of_texts_is_learnt_by_heart(family, tokenizer, monkeypatch):
 
 @pytest.mark.parametrize("family", ["t5", "llama"])
 def test_batches_are_a_pure_function_of_the_step(family, tokenizer):
-    plan = Schedule(steps=16, batch_size=2, one_hop_steps=0, dense_steps=8, dense_share=0.5)
+    plan = Schedule(cycles=(16,), batch_size=2, one_hop_steps=0, dense_steps=8, dense_share=0.5)
     stream = iter(TextBatches(family, tokenizer, plan, 0))
     first = [next(stream) for _ in range(16)]
     assert all(len(rows) == 2 for rows in first)
@@ -199,11 +199,29 @@ def test_training_starts_with_lookups_of_one_hop(tokenizer):
     assert "true or false" in told(everything)
 
 
+def test_a_second_cycle_starts_at_half_the_rate_and_draws_what_lags_more_often(tokenizer):
+    plan = Schedule(cycles=(80, 40), warmup_steps=8, one_hop_steps=0, dense_steps=8, dense_share=0.0)
+    assert plan.steps == 120
+    rates = [plan.rate_share(step) for step in range(plan.steps)]
+    assert max(rates[:80]) == rates[7] > 0.95
+    assert rates[79] < 0.03
+    assert max(rates[80:]) == rates[87] == pytest.approx(0.5, abs=0.05)
+    stream = TextBatches("t5", tokenizer, plan, 0)
+
+    def share(step):
+        drawn = [text.task for text in islice(stream._texts(step), 300)]
+        return sum(task in LAGGING for task in drawn) / len(drawn)
+
+    # 12 of 41 draws before, 36 of 65 after
+    assert share(72) == pytest.approx(12 / 41, abs=0.08)
+    assert share(80) == pytest.approx(36 / 65, abs=0.08)
+
+
 @pytest.mark.parametrize("family", ["t5", "llama"])
 def test_training_yields_every_step_and_changes_the_model(family, tokenizer):
     model = tiny(family, tokenizer)
     before = {name: weight.clone() for name, weight in model.state_dict().items()}
-    plan = Schedule(steps=3, batch_size=2, warmup_steps=1, dense_steps=8)
+    plan = Schedule(cycles=(3,), batch_size=2, warmup_steps=1, dense_steps=8)
     found = list(language.train(model, tokenizer, plan, language.optimizer(model, plan)))
     assert [step for step, _ in found] == [1, 2, 3]
     assert all(math.isfinite(loss) for _, loss in found)
@@ -212,7 +230,7 @@ def test_training_yields_every_step_and_changes_the_model(family, tokenizer):
 
 
 def test_training_continues_where_it_stopped(tokenizer):
-    plan = Schedule(steps=2 * language.BUCKET, batch_size=1, warmup_steps=4, dense_steps=8)
+    plan = Schedule(cycles=(2 * language.BUCKET,), batch_size=1, warmup_steps=4, dense_steps=8)
     whole, stopped, resumed = (tiny("t5", tokenizer) for _ in range(3))
     losses = list(language.train(whole, tokenizer, plan, language.optimizer(whole, plan)))
     updates, later = language.optimizer(stopped, plan), language.optimizer(resumed, plan)
