@@ -88,7 +88,7 @@ class Config:
     """Everything that decides a result."""
 
     suite: Literal["micro", "official"] = "micro"
-    workers: int = 3  # trainings, or evaluations, side by side; no result depends on it
+    workers: int = 2  # trainings, or evaluations, side by side; no result depends on it
     data: Data = field(default_factory=Data)
     model: Model = field(default_factory=Model)
     train: Train = field(default_factory=Train)
