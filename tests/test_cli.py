@@ -13,7 +13,7 @@ from workbench import code
 from workbench.stages import guard
 
 ROOT = code.PACKAGE.parent
-HEAVY = ("torch", "mlflow", "pandas", "transformers", "numpy")
+HEAVY = ("torch", "mlflow", "optuna", "pandas", "transformers", "numpy")
 
 
 def python(*arguments, cwd=ROOT, **environment):
@@ -38,7 +38,8 @@ main()
     done = python("-c", script)
     assert done.returncode == 0, done.stderr
     for command in (
-        "prepare", "features", "pretrain", "tune", "evaluate", "report", "preset", "ui", "doctor", "ask"
+        "prepare", "features", "pretrain", "tune", "evaluate", "report", "ablate", "plan",
+        "preset", "ui", "doctor", "ask",
     ):  # fmt: skip
         assert command in done.stdout
     assert "HEAVY []" in done.stdout

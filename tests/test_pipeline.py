@@ -15,11 +15,13 @@ from workbench.records import RECIPES, ROWS
 
 ROOT = code.PACKAGE.parent
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())
+STUDIES = yaml.safe_load((ROOT / "experiments/dvc.yaml").read_text())
+STAGES = {**PIPELINE["stages"], **STUDIES["stages"]}
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
 
 
 def bodies() -> dict[str, dict]:
-    return {name: stage.get("do", stage) for name, stage in PIPELINE["stages"].items()}
+    return {name: stage.get("do", stage) for name, stage in STAGES.items()}
 
 
 def keys(node: object, prefix: str = "") -> set[str]:
@@ -47,7 +49,15 @@ def test_the_committed_parameters_are_the_micro_preset():
 
 
 def test_there_are_fewer_than_twenty_stages():
-    assert sum(len(stage.get("foreach", [0])) for stage in PIPELINE["stages"].values()) < 20
+    assert sum(len(stage.get("foreach", [0])) for stage in STAGES.values()) < 20
+
+
+def test_every_study_is_a_stage_that_a_bare_repro_leaves_alone():
+    studies = sorted(path.parent.name for path in ROOT.glob("experiments/*/study.py"))
+    assert STUDIES["stages"]["ablate"]["foreach"] == studies
+    assert not set(PIPELINE["stages"]) & set(STUDIES["stages"])
+    needed = {dep for body in bodies().values() for dep in body.get("deps", [])}
+    assert not [dep for dep in needed if dep.startswith("outputs/studies")], "it would run for hours"
 
 
 def test_the_pipeline_tunes_and_examines_what_the_nouns_say():
@@ -91,7 +101,7 @@ def test_what_awareness_touches_is_tuned_and_examined_alone():
         name
         for name, body in bodies().items()
         if {"model", "model.instruction_aware"} & set(body.get("params", []))
-    }
+    } & set(PIPELINE["stages"])
     assert touched == {"tune", "evaluate"}
 
 

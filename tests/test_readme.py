@@ -7,7 +7,7 @@ import re
 import pytest
 from smoke_clone import ROOT
 
-READMES = (ROOT / "README.md", ROOT / "backbones/micro/README.md")
+READMES = (ROOT / "README.md", ROOT / "backbones/micro/README.md", *ROOT.glob("experiments/**/README.md"))
 TEXT = READMES[0].read_text(encoding="utf-8")
 # What takes long, or never ends, runs in the form that checks the same words: a pattern, its replacement.
 SHORTER = (
@@ -16,6 +16,8 @@ SHORTER = (
     (r"^dvc queue start.*", "dvc queue start --help"),
     (r"^workbench ui.*", "workbench ui --help"),
     (r"^workbench preset micro", "workbench preset smoke"),
+    (r"^workbench ablate.*", "workbench ablate --help"),
+    (r"^dvc repro experiments/.*", "dvc stage list experiments/dvc.yaml"),
     (r"^python benchmarks/(\w+).py.*", r"PYTHONPATH=. python benchmarks/\1.py --help"),
     (r"^workbench ", "python -m workbench.cli "),  # the copy's code, not the installed one's
 )

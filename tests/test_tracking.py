@@ -130,3 +130,24 @@ def test_processes_are_told_apart():
 
 def test_parameters_become_flat_text():
     assert flatten({"a": {"b": 1, "c": []}, "d": "x"}) == {"a.b": "1", "a.c": "[]", "d": "x"}
+
+
+def test_the_runs_of_a_study_are_children_of_one_run(home, monkeypatch):
+    """Also those that were recorded while tracking was away."""
+    monkeypatch.setenv("WORKBENCH_STUDY", "awareness")
+    for arm, settings in (("full", config.Config()), ("drop", AWAY)):
+        monkeypatch.setenv("WORKBENCH_ARM", arm)
+        record(home, settings, f"s-{arm}", range(1, 3))
+    monkeypatch.delenv("WORKBENCH_STUDY")
+    monkeypatch.delenv("WORKBENCH_ARM")
+    with tracking.run(home, config.Config(), name="r", signature="alone", tags=TAGS) as track:
+        tracking.deliver(home / "spool/s-drop.jsonl", home, config.Tracking())
+        track.metrics(1, {"loss": 1.0})
+    by_arm = {run.data.tags.get("arm", run.info.run_name): run for run in found(home)}
+    assert set(by_arm) == {"full", "drop", "awareness", "r"}
+    parent = by_arm["awareness"]
+    assert (parent.info.status, parent.data.tags["study"]) == ("FINISHED", "awareness")
+    for arm in ("full", "drop"):
+        assert by_arm[arm].data.tags[tracking.PARENT] == parent.info.run_id
+        assert by_arm[arm].data.tags["seed"] == "1"
+    assert tracking.PARENT not in by_arm["r"].data.tags

@@ -18,6 +18,7 @@ app = typer.Typer(
     add_completion=False,
 )
 STAGES = "Stages (dvc repro runs them in order)"
+STUDIES = "Studies (experiments/)"
 TOOLS = "Tools"
 PORT = 5000
 Result = TypeVar("Result")
@@ -75,6 +76,52 @@ def evaluate(
 def report() -> None:
     """Write reports/index.html and reports/main.md."""
     _stage("report")
+
+
+Seeds = Annotated[str, typer.Option(help="how many (5: 101 to 105), or which: 101,102")]
+Workers = Annotated[int, typer.Option("--jobs", "-j", help="cells side by side")]
+Development = Annotated[
+    bool, typer.Option("--development", help="seeds from 1 on, shown in no report: outputs/development")
+]
+
+
+@app.command(rich_help_panel=STUDIES)
+def ablate(
+    study: Annotated[str, typer.Argument(help="a folder of experiments/")],
+    seeds: Seeds = "5",
+    jobs: Workers = 2,
+    storage: Annotated[
+        str,
+        typer.Option(
+            envvar="WORKBENCH_STORAGE",
+            help="URL of a PostgreSQL or MySQL database for Optuna; keep passwords in the variable",
+            show_default="sqlite",
+        ),
+    ] = "",
+    development: Development = False,
+) -> None:
+    """Run the cells of a study (arm x seed) that are not recorded yet: outputs/studies/STUDY."""
+    os.environ["WORKBENCH_STORAGE"] = storage
+    given = ["--study", study, "--seeds", seeds, "-j", str(jobs)]
+    _stage("ablate", *given, *(["--development"] if development else []))
+
+
+@app.command(rich_help_panel=STUDIES)
+def plan(
+    study: Annotated[str, typer.Argument(help="a folder of experiments/")],
+    seeds: Seeds = "5",
+    jobs: Workers = 2,
+    development: Development = False,
+) -> None:
+    """Say which cells a study has, which are recorded, and what the others will take here."""
+    from workbench.config import load
+    from workbench.search.plan import lines
+    from workbench.search.plan import plan as made_for
+
+    made = _explained(
+        lambda: made_for(load(Path("params.yaml")), Path.cwd(), study, seeds, jobs, development)
+    )
+    typer.echo("\n".join(lines(made)))
 
 
 @app.command(rich_help_panel=TOOLS)

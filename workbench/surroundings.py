@@ -45,11 +45,13 @@ def alive(owner: str) -> bool:
 
 
 def surroundings() -> dict[str, str]:
-    """Which DVC experiment and which state of the code a run belongs to; empty values are left out."""
+    """Which DVC experiment, study and state of the code a run belongs to; empty values are left out."""
     tags = {
         "dvc.exp_name": os.environ.get("DVC_EXP_NAME", ""),
         "dvc.baseline_rev": os.environ.get("DVC_EXP_BASELINE_REV", ""),
         "dvc.stage": os.environ.get("DVC_STAGE", ""),
+        "study": os.environ.get("WORKBENCH_STUDY", ""),
+        "arm": os.environ.get("WORKBENCH_ARM", ""),
         "git.commit": _git("rev-parse", "HEAD").strip(),
     }
     changes = _git("diff", "HEAD")

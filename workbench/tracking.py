@@ -33,6 +33,7 @@ RETRY_AFTER_SECONDS = 60.0
 LARGEST_BATCH = 1000  # MLflow's limit of metrics in one call
 SIGNATURE = "workbench.signature"
 OWNER = "workbench.owner"
+PARENT = "mlflow.parentRunId"
 Event = dict[str, Any]
 Point = tuple[int, Mapping[str, float]]
 
@@ -141,6 +142,8 @@ def deliver(path: Path, home: Path, options: config.Tracking) -> None:
     for event in fresh:
         kind = event["event"]
         if kind == "run":
+            if study := event["tags"].get("study"):
+                event["tags"][PARENT] = study_run(client, experiment, home, study)
             sent["run_id"] = _find_or_create(client, experiment, event, sent["run_id"])
         elif kind in ("metrics", "system"):
             points += [Metric(k, v, event["time"], event["step"]) for k, v in event["values"].items()]
@@ -202,6 +205,19 @@ def connect(home: Path, options: config.Tracking) -> tuple[MlflowClient, str]:
             return client, found.experiment_id
         place = None if options.uri else (home / "mlruns").resolve().as_uri()
         return client, client.create_experiment(options.experiment, artifact_location=place)
+
+
+def study_run(client: MlflowClient, experiment: str, home: Path, study: str) -> str:
+    """The id of the run that stands for a study, whose cells' runs are its children."""
+    mark = f"study {study}"
+    with FileLock(home / "spool" / ".study.lock"):  # whoever needs it first makes it
+        found = client.search_runs([experiment], f"tags.`{SIGNATURE}` = '{mark}'", max_results=1)
+        if found:
+            return str(found[0].info.run_id)
+        tags = {SIGNATURE: mark, "stage": "ablate", "study": study}
+        run_id = str(client.create_run(experiment, run_name=study, tags=tags).info.run_id)
+        client.set_terminated(run_id)  # it runs for nobody: its children have the states
+        return run_id
 
 
 def database_uri(home: Path) -> str:

@@ -27,6 +27,7 @@ from workbench.data.encoder import Encoder
 from workbench.records import Split
 
 RECORD = "record.json"
+_REMEDY = "delete it and rerun its stage, which makes it again from what it computed"
 # Modules whose influence on a result is hashed as data (the examples, the features, the values of the
 # parameters, the rows of the catalogue) or that have none.
 PLUMBING = frozenset(
@@ -68,7 +69,7 @@ class Record:
         config: the whole resolved configuration.
         hashes: config, data, pictures, start, code, and what else the signature covers.
         examples: dataset -> how many were trained on or answered.
-        result: tune: best step and validation scores; evaluate: nothing.
+        result: tune: best step, validation scores and weights_sha256; evaluate: sha256, file -> hash.
     """
 
     kind: str
@@ -83,24 +84,47 @@ class Record:
     result: Mapping[str, Any]
 
     def write(self, folder: Path) -> None:
-        """Finishes the run."""
-        files.write_json(folder / RECORD, asdict(self))
+        """Finishes the run; a seal over the contents goes with them, so that an edit shows."""
+        content = asdict(self)
+        files.write_json(folder / RECORD, {**content, "seal": files.digest(content)})
 
     @classmethod
     def read(cls, folder: Path) -> Record:
         """The record of a finished run.
 
         Raises:
-            RunError: when there is none or it lacks a field.
+            RunError: when there is none, it lacks a field or was edited.
         """
         path = folder / RECORD
         if not path.is_file():
             raise RunError(f"{path} does not exist; rerun the stage that writes it")
         raw = files.read_json(path)
         try:
-            return cls(**{**raw, "cost": Cost(**raw["cost"])})
-        except (KeyError, TypeError) as error:
+            seal = raw.pop("seal", None)  # records of earlier versions have none; `verified` refuses those
+            record = cls(**{**raw, "cost": Cost(**raw["cost"])})
+        except (AttributeError, KeyError, TypeError) as error:
             raise RunError(f"{path} is not a record of this version ({error}); rerun its stage") from error
+        if seal is not None and seal != files.digest(raw):
+            raise RunError(f"{path} was edited after it was written; {_REMEDY}")
+        return record
+
+
+def verified(folder: Path) -> Record:
+    """The record of a run in runs/, once it is sure that it and the run's results are as they were written.
+
+    Raises:
+        RunError: naming the file that was edited, and what to delete.
+    """
+    record, path = Record.read(folder), folder / RECORD
+    if "seal" not in files.read_json(path):
+        raise RunError(f"{path} has no seal: it was edited or is of an earlier version; {_REMEDY}")
+    own = {key: value for key, value in record.hashes.items() if key != "metrics"}
+    if not record.signature == folder.name == files.digest(own):
+        raise RunError(f"{path} is the record of another run, {record.signature}; {_REMEDY}")
+    for name, written in record.result.get("sha256", {}).items():
+        if not (folder / name).is_file() or files.file_sha256(folder / name) != written:
+            raise RunError(f"{folder / name} was edited or removed after {path} was written; {_REMEDY}")
+    return record
 
 
 def held_in(config: Config) -> tuple[str, ...]:

@@ -33,6 +33,7 @@ from workbench.progress import shown
 from workbench.records import ROWS, Example, Prediction, Row
 from workbench.surroundings import home
 
+RESULTS = ("scores.jsonl", "predictions.parquet")
 SAMPLED = 3  # predictions of each dataset that MLflow shows
 
 
@@ -80,7 +81,7 @@ def score(config: Config, row: Row, root: Path, tuned: Path | None = None) -> Pa
                 hashes=current,
                 cost=costs,
                 examples=counts,
-                result={},
+                result={"sha256": {name: files.file_sha256(folder / name) for name in RESULTS}},
             ).write(folder)
             for name in (record.RECORD, "sample.csv", "scores.md"):
                 track.artifact(folder / name)

@@ -1,0 +1,195 @@
+"""A study of the tiny world through the real stages: trained, examined, collected, and only once."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import small_world
+import yaml
+
+from workbench import code, tracking
+from workbench.config import changed, load
+from workbench.experiment.record import RECORD, RunError
+from workbench.experiment.score import RESULTS
+from workbench.search import grid
+from workbench.search.ablate import ablate
+from workbench.search.plan import lines, plan
+from workbench.search.study import StudyError
+
+STUDY = """
+from workbench.search.study import Arm, Claim, Study
+STUDY = Study(
+    name="tiny", question="Is tuned better?", baseline="tuned",
+    arms=[Arm("start", row="blip2"), Arm("tuned"), Arm("unaware", {"model.instruction_aware": False})],
+    claims=[Claim("tuning", "tuned", "start", "held_out", 1.0, primary=True)],
+)
+"""
+NAMES = ["start@101", "tuned@101", "unaware@101", "start@102", "tuned@102", "unaware@102"]
+
+
+@pytest.fixture(scope="module")
+def patch():
+    with pytest.MonkeyPatch.context() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory, patch):
+    """Two arms and the start, two seeds; run once."""
+    root = small_world.write(tmp_path_factory.mktemp("repository"))
+    (root / "params.yaml").write_text(yaml.safe_dump(small_world.CONFIG.to_dict()))
+    (root / "experiments/tiny").mkdir(parents=True)
+    (root / "experiments/tiny/study.py").write_text(STUDY)
+    patch.chdir(root)
+    patch.delenv("DVC_ROOT", raising=False)
+    patch.setenv("PYTHONPATH", str(code.PACKAGE.parent))
+    return root
+
+
+def run(root: Path, seeds: str = "2") -> dict:
+    folder = ablate(load(root / "params.yaml"), root, "tiny", seeds, workers=2)
+    return json.loads((folder / "cells.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def before(repository):
+    """The plan when nothing has run."""
+    return plan(load(repository / "params.yaml"), repository, "tiny", "2", workers=2)
+
+
+@pytest.fixture(scope="module")
+def cells(repository, before):
+    return run(repository)
+
+
+def test_before_a_first_run_the_plan_counts_and_says_what_it_does_not_know(before):
+    assert [(arm.arm, arm.cells, arm.recorded, arm.trainings) for arm in before.arms] == [
+        ("start", 2, 0, 0), ("tuned", 2, 0, 2), ("unaware", 2, 0, 2)
+    ]  # fmt: skip
+    assert [arm.examinations for arm in before.arms] == [1, 2, 2], "the start has no seed"
+    assert before.arms[1].tune_flops > 0
+    assert before.hours is None
+    text = "\n".join(lines(before))
+    assert "counted on the first batch, not measured: tuning of tuned, unaware" in text
+    assert "6 cells, 0 recorded; missing: 4 trainings, 5 examinations" in text
+    assert "expected hours: unknown" in text
+
+
+def test_every_cell_is_listed_with_what_a_report_needs(cells, repository):
+    assert [f"{cell['arm']}@{cell['seed']}" for cell in cells["cells"]] == NAMES
+    assert (cells["missing"], cells["seeds"], cells["development"]) == ([], [101, 102], False)
+    assert cells["claims"][0]["better"] == "tuned"
+    start, tuned, unaware, *_ = cells["cells"]
+    assert unaware["changes"] == {"model.instruction_aware": False}
+    assert (start["tune"], set(start["cost"])) == (None, {"evaluate"})
+    assert set(tuned["cost"]) == {"evaluate", "tune"}
+    assert tuned["cost"]["tune"]["flops"] > 0
+    assert tuned["mlflow"] == {}, "tracking is away in the tiny world"
+    for cell in cells["cells"]:
+        folder = repository / "outputs/studies/tiny" / cell["folder"]
+        record = json.loads((folder / RECORD).read_text())
+        assert record["signature"] == cell["evaluate"]
+        assert record["hashes"]["data"] == cell["data"]
+        assert (folder / "tune.json").exists() == (cell["tune"] is not None)
+        assert set(cell["sha256"]) == set(RESULTS)
+        assert len(pd.read_parquet(folder / "predictions.parquet"))
+
+
+def test_seeds_are_paired_and_arms_differ(cells, repository):
+    by_name = {f"{cell['arm']}@{cell['seed']}": cell for cell in cells["cells"]}
+    assert by_name["start@101"]["evaluate"] == by_name["start@102"]["evaluate"], "recorded once"
+    assert len({cell["evaluate"] for cell in cells["cells"]}) == 5
+
+    def drawn(name: str) -> list:
+        curve = repository / "runs" / by_name[name]["tune"] / "curve.jsonl"
+        points = [json.loads(line) for line in curve.read_text().splitlines()]
+        return [{k: v for k, v in point.items() if k.startswith("drawn/")} for point in points]
+
+    assert drawn("tuned@101") == drawn("unaware@101") != drawn("tuned@102")
+
+
+def test_runs_carry_study_and_arm(cells, repository):
+    events = [json.loads(path.read_text().splitlines()[0]) for path in (repository / "spool").glob("*.jsonl")]
+    assert {event["tags"]["study"] for event in events} == {"tiny"}
+    assert {event["tags"]["arm"] for event in events} == {"start", "tuned", "unaware"}
+
+
+def test_a_second_call_starts_no_worker(cells, repository, monkeypatch):
+    monkeypatch.setattr(grid.Grid, "_staff", None)
+    assert run(repository) == cells
+    fewer = run(repository, "101,")
+    assert [f"{cell['arm']}@{cell['seed']}" for cell in fewer["cells"]] == NAMES[:3]
+
+
+def test_the_plan_afterwards_knows_hours(cells, repository):
+    after = plan(load(repository / "params.yaml"), repository, "tiny", "3", workers=2)
+    assert [(arm.recorded, arm.trainings, arm.examinations) for arm in after.arms] == [
+        (3, 0, 0), (2, 1, 1), (2, 1, 1)
+    ]  # fmt: skip
+    assert after.hours > 0
+    assert "counted" not in "\n".join(lines(after))
+
+
+@pytest.mark.parametrize("kind", ["tune", "evaluate"])
+def test_a_record_edited_by_hand_stops_everything_and_loses_nothing(cells, repository, kind, monkeypatch):
+    monkeypatch.setattr(grid.Grid, "_staff", None)
+    run(repository)
+    path = repository / "runs" / cells["cells"][1][kind] / RECORD
+    original = path.read_text()
+    path.write_text(original.replace('"seed": 101', '"seed": 109'))
+    with pytest.raises(RunError, match=r"record\.json was edited after it was written; delete it and rerun"):
+        run(repository)
+    path.write_text(original)
+    assert json.loads((repository / "outputs/studies/tiny/cells.json").read_text()) == cells
+    assert run(repository) == cells
+
+
+def test_parameters_that_change_while_a_study_runs_end_it(cells, repository, monkeypatch):
+    """The worker reads params.yaml again; a cell made with other values would not belong."""
+    base = load(repository / "params.yaml")
+    raw = small_world.CONFIG.to_dict()
+    raw["train"]["learning_rate"] = 0.5
+    shutil.copy(repository / "params.yaml", repository / "params.kept")
+    (repository / "params.yaml").write_text(yaml.safe_dump(raw))
+    try:
+        with pytest.raises(StudyError, match=r"tuned@103: StudyError: code, data or params.yaml changed"):
+            ablate(base, repository, "tiny", "103,", workers=1)
+    finally:
+        shutil.move(repository / "params.kept", repository / "params.yaml")
+
+
+def test_bad_input_is_refused_before_anything_runs(repository):
+    base = load(repository / "params.yaml")
+    with pytest.raises(StudyError, match="studies here: tiny"):
+        ablate(base, repository, "tony", "1", 1)
+    with pytest.raises(StudyError, match="-j 0: one worker"):
+        ablate(base, repository, "tiny", "1", 0)
+    with pytest.raises(StudyError, match="development seed"):
+        ablate(base, repository, "tiny", "1,2", 1)
+    with pytest.raises(StudyError, match="cannot be read"):
+        ablate(base, repository, "tiny", "1", 1, storage="nonsense")
+
+
+def test_mlflow_ids_are_listed_and_shared_runs_found_in_each_study(cells, repository, monkeypatch, tmp_path):
+    """The same cells as if a second study had asked for them, with a database to find them in."""
+    base = changed(load(repository / "params.yaml"), {"tracking.uri": ""})
+    home = tmp_path / "home"
+    monkeypatch.setenv("DVC_ROOT", str(home))
+    shutil.copytree(repository / "runs", home / "runs")
+    shutil.copytree(repository / "spool", home / "spool")
+    tracking.tidy(home, base.tracking)
+    client, _ = tracking.connect(home, base.tracking)
+    folder = ablate(base, repository, "tiny", "101,", workers=1)
+    tuned = json.loads((folder / "cells.json").read_text())["cells"][1]
+    for kind in ("tune", "evaluate"):
+        run_found = client.get_run(tuned["mlflow"][kind])
+        parent = client.get_run(run_found.data.tags[tracking.PARENT])
+        assert (parent.info.run_name, run_found.data.tags["study.tiny"]) == ("tiny", "tuned")
+        assert run_found.data.tags["stage"] == kind
+        client.delete_tag(run_found.info.run_id, tracking.PARENT)
+    ablate(base, repository, "tiny", "101,", workers=1)
+    assert tracking.PARENT in client.get_run(tuned["mlflow"]["tune"]).data.tags, "given to those without"

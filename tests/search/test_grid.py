@@ -1,0 +1,73 @@
+"""The driver: what is recorded is skipped, what fails is named, and the rest is done all the same."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+import standin_study
+from standin_study import drive, lines
+
+from workbench import code
+from workbench.search import grid
+from workbench.search.grid import Grid, alone
+from workbench.search.queue import Queue
+from workbench.search.study import StudyError
+
+NAMES = ["a@101", "b@101", "c@101", "d@101"]
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    monkeypatch.setattr(grid, "POLL_SECONDS", 0.05)
+    monkeypatch.setenv("PYTHONPATH", str(code.PACKAGE.parent))
+
+
+def test_what_is_recorded_is_skipped_and_reported_first(tmp_path):
+    standin_study.append(tmp_path / "done.log", "c@101")
+    finished = drive(tmp_path, NAMES, workers=2)
+    assert finished[0] == "c@101"
+    assert sorted(finished) == NAMES
+    assert sorted(lines(tmp_path / "done.log")) == NAMES
+    begun = len(lines(tmp_path / "begun.log"))
+    assert sorted(drive(tmp_path, NAMES, workers=2)) == NAMES
+    assert len(lines(tmp_path / "begun.log")) == begun == 3
+
+
+def test_records_decide_not_the_queue(tmp_path):
+    """A lost record is made again although Optuna holds its cell for done; so is a cell of another key."""
+    drive(tmp_path, NAMES[:2])
+    (tmp_path / "done.log").write_text("b@101\n")
+    assert sorted(drive(tmp_path, NAMES[:2])) == NAMES[:2]
+    assert sorted(lines(tmp_path / "done.log")) == NAMES[:2]
+    (tmp_path / "done.log").unlink()
+    assert sorted(drive(tmp_path, NAMES[:2], key="other")) == NAMES[:2]
+
+
+def test_a_failing_cell_is_named_and_the_rest_is_done(tmp_path, monkeypatch, capfd):
+    monkeypatch.setenv("FAILS", "b@101")
+    with pytest.raises(StudyError, match=r"1 cells are missing(.|\n)*b@101: ValueError: the loss is NaN"):
+        drive(tmp_path, NAMES, workers=2)
+    assert "Traceback" in capfd.readouterr().err
+    assert sorted(lines(tmp_path / "done.log")) == ["a@101", "c@101", "d@101"]
+    monkeypatch.delenv("FAILS")
+    assert sorted(drive(tmp_path, NAMES)) == NAMES
+
+
+def test_a_cell_that_kills_its_workers_is_given_up(tmp_path, monkeypatch):
+    monkeypatch.setenv("DIES", "b@101")
+    with pytest.raises(StudyError, match="b@101: its worker was killed 3 times"):
+        drive(tmp_path, NAMES[:2], workers=1)
+    assert lines(tmp_path / "done.log") == ["a@101"]
+    assert sum(line.startswith("b@101") for line in lines(tmp_path / "begun.log")) == 3
+
+
+def test_workers_that_cannot_start_end_the_call(tmp_path):
+    command = [sys.executable, "-c", "raise SystemExit(7)"]
+    with pytest.raises(StudyError, match="ends before it takes a cell"):
+        Grid(Queue(tmp_path, "x"), {"a@101": "k"}, lambda cell: False, command, 1).run()
+
+
+def test_two_drivers_of_a_study_do_not_meet(tmp_path):
+    with alone(tmp_path), pytest.raises(StudyError, match="another process is running the study"):
+        drive(tmp_path, NAMES)

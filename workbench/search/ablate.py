@@ -1,0 +1,88 @@
+"""`workbench ablate STUDY`: every cell of a study recorded, and its results collected."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from workbench.config import Config
+from workbench.progress import counting
+from workbench.search import grid
+from workbench.search.cells import OnDisk, inspect
+from workbench.search.collect import Collection
+from workbench.search.queue import Queue
+from workbench.search.study import StudyError, cells, load, seeds_of
+from workbench.search.worker import STORAGE
+
+
+def ablate(
+    base: Config,
+    root: Path,
+    name: str,
+    seeds: str,
+    workers: int,
+    storage: str = "",
+    development: bool = False,
+) -> Path:
+    """Runs what is missing of a study; the folder with cells.json.
+
+    Args:
+        base: params.yaml.
+        seeds: see `seeds_of`.
+        workers: cells side by side, each in a process of its own.
+        storage: an SQLAlchemy URL for Optuna; empty: sqlite below studies/.
+
+    Raises:
+        StudyError: for bad input, before anything runs; at the end, for the cells that failed.
+        RunError: for missing data and edited records, before anything runs.
+    """
+    if workers < 1:
+        raise StudyError(f"-j {workers}: one worker at least is needed")
+    study = load(root / "experiments" / name, base)
+    wanted = {cell.name: cell for cell in cells(study, base, seeds_of(seeds, development))}
+    place = grid.place_of(root, name)
+    with grid.alone(place):
+        queue = Queue(place, name, storage)
+        running = queue.standing().running  # by workers that an earlier driver left behind
+        found = {cell: inspect(wanted[cell], root) for cell in wanted}
+        already = {cell for cell, on_disk in found.items() if on_disk.evaluate is not None}
+        collection, made = Collection(study, list(wanted.values()), base, root, development), set[str]()
+
+        def recorded(cell: str) -> bool:
+            if cell in running and cell not in already:  # perhaps just now
+                found[cell] = inspect(wanted[cell], root)
+            return found[cell].evaluate is not None
+
+        with counting(name) as count:
+            count(len(already), len(wanted))
+
+            def finished(cell: str) -> None:
+                if cell not in already:
+                    found[cell] = inspect(wanted[cell], root)
+                    made.add(cell)
+                collection.add(cell, found[cell])
+                count(len(already) + len(made), len(wanted))
+
+            grid.Grid(
+                queue,
+                {cell: found[cell].key for cell in _spread(found)},
+                recorded,
+                [sys.executable, "-m", "workbench.search.worker", name],
+                workers,
+                finished,
+                {STORAGE: storage},
+            ).run()
+    return collection.folder
+
+
+def _spread(found: Mapping[str, OnDisk]) -> list[str]:
+    """The cells, those last that share another's training: side by side, one would wait for the other."""
+    seen: set[str] = set()
+    later = []
+    for cell, on_disk in found.items():
+        shared = on_disk.training or on_disk.key
+        if shared in seen:
+            later.append(cell)
+        seen.add(shared)
+    return [cell for cell in found if cell not in later] + later

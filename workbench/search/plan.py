@@ -1,0 +1,174 @@
+"""`workbench plan STUDY`: what is there, what is missing, and what it will take here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from workbench.config import Config
+from workbench.experiment.estimate import training_flops
+from workbench.experiment.record import RECORD, Cost, Record
+from workbench.records import ROWS
+from workbench.search.cells import OnDisk, inspect
+from workbench.search.study import Cell, cells, load, seeds_of
+from workbench.surroundings import home
+
+COUNTED = "counted on the first batch"
+
+
+@dataclass(frozen=True, slots=True)
+class ArmPlan:
+    """One arm's cells and what one of them takes.
+
+    Attributes:
+        trainings: how many tuning runs are missing; fewer than cells where arms share them.
+        examinations: how many examinations are missing.
+        tune_flops, evaluate_flops: of one cell; None where nothing here tells.
+        source: where tune_flops is from.
+    """
+
+    arm: str
+    row: str
+    cells: int
+    recorded: int
+    trainings: int
+    examinations: int
+    tune_flops: float | None
+    evaluate_flops: float | None
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A study before it runs.
+
+    Attributes:
+        tune_rate, evaluate_rate: seconds per floating-point operation of the records in runs/, which
+            were made on this machine unless runs/ was copied; None where there are none.
+    """
+
+    arms: Sequence[ArmPlan]
+    workers: int
+    tune_rate: float | None
+    evaluate_rate: float | None
+
+    @property
+    def hours(self) -> float | None:
+        """Expected wall hours of what is missing, or None while a rate or a count is not known."""
+        seconds = 0.0
+        for arm in self.arms:
+            for runs, flops, rate in (
+                (arm.trainings, arm.tune_flops, self.tune_rate),
+                (arm.examinations, arm.evaluate_flops, self.evaluate_rate),
+            ):
+                if runs and (flops is None or rate is None):
+                    return None
+                seconds += runs * (flops or 0.0) * (rate or 0.0)
+        return seconds / 3600 / self.workers
+
+
+def plan(base: Config, root: Path, name: str, seeds: str, workers: int, development: bool = False) -> Plan:
+    """Counts a study's cells and prices the missing ones; nothing is trained.
+
+    Raises:
+        StudyError: for bad input.
+        RunError: for missing data and edited records.
+    """
+    study = load(root / "experiments" / name, base)
+    grid = cells(study, base, seeds_of(seeds, development))
+    found = {cell.name: inspect(cell, root) for cell in grid}
+    records = list(_records(home(root) / "runs"))
+    counted: set[str] = set()
+    flops: dict[str, float] = {}
+    arms = []
+    for arm in study.arms:
+        own = [cell for cell in grid if cell.arm == arm]
+        arms.append(_arm(own, found, records, root, counted, flops))
+    return Plan(arms, max(1, workers), _rate(records, "tune"), _rate(records, "evaluate"))
+
+
+def lines(made: Plan) -> list[str]:
+    """The plan as text: a line for each arm, then the sum."""
+    width = max(len(arm.arm) for arm in made.arms)
+    said = [f"{'arm':{width}}  cells  recorded  TFLOP to tune  TFLOP to examine"]
+    for arm in made.arms:
+        tune, evaluate = _tera(arm.tune_flops), _tera(arm.evaluate_flops)
+        said.append(f"{arm.arm:{width}}  {arm.cells:5}  {arm.recorded:8}  {tune:>13}  {evaluate:>16}")
+    if any(arm.source == COUNTED for arm in made.arms):
+        names = ", ".join(arm.arm for arm in made.arms if arm.source == COUNTED)
+        said.append(f"{COUNTED}, not measured: tuning of {names}")
+    total, recorded = sum(arm.cells for arm in made.arms), sum(arm.recorded for arm in made.arms)
+    trainings = sum(arm.trainings for arm in made.arms)
+    examinations = sum(arm.examinations for arm in made.arms)
+    said.append(
+        f"{total} cells, {recorded} recorded; missing: {trainings} trainings, {examinations} examinations"
+    )
+    if made.hours is None:
+        said.append("expected hours: unknown, because no training and examination is recorded here yet")
+    else:
+        said.append(f"expected: {made.hours:.1f} h with -j {made.workers}, at the speed of what runs/ holds")
+    return said
+
+
+def _arm(
+    own: Sequence[Cell],
+    found: Mapping[str, OnDisk],
+    records: Sequence[Record],
+    root: Path,
+    counted: set[str],
+    flops: dict[str, float],
+) -> ArmPlan:
+    """What an arm shares with an earlier one is counted there: see `counted`, and `flops` by training."""
+    recipe, row = ROWS[own[0].arm.row], own[0].arm.row
+    stand = [found[cell.name] for cell in own]
+    trainings = {s.training for s in stand if s.training and s.tune is None} - counted
+    examinations = {s.key for s in stand if s.evaluate is None}
+    counted |= trainings
+    tuned = _mean(Record.read(s.tune).cost for s in stand if s.tune)
+    examined = _mean(Record.read(s.evaluate).cost for s in stand if s.evaluate)
+    source = "records"
+    if recipe is None:
+        tuned = 0.0
+    elif tuned is None:
+        first = stand[0].training
+        if first not in flops:
+            flops[first] = training_flops(own[0].config, recipe, root)
+        tuned, source = flops[first], COUNTED
+    if examined is None:  # other weights, but as many examples and much the same answers
+        family = own[0].config.model.language_model
+        alike = [
+            r.cost for r in records if r.kind == "evaluate" and r.config["model"]["language_model"] == family
+        ]
+        examined = _mean(alike)
+    return ArmPlan(
+        arm=own[0].arm.name,
+        row=row,
+        cells=len(own),
+        recorded=sum(s.evaluate is not None for s in stand),
+        trainings=len(trainings),
+        examinations=len(examinations),
+        tune_flops=tuned,
+        evaluate_flops=examined,
+        source=source,
+    )
+
+
+def _records(runs: Path) -> Iterable[Record]:
+    for path in sorted(runs.glob(f"*/{RECORD}")):
+        yield Record.read(path.parent)
+
+
+def _rate(records: Iterable[Record], kind: str) -> float | None:
+    costs = [record.cost for record in records if record.kind == kind]
+    flops = sum(cost.flops for cost in costs)
+    return sum(cost.seconds for cost in costs) / flops if flops else None
+
+
+def _mean(costs: Iterable[Cost]) -> float | None:
+    flops = [cost.flops for cost in costs]
+    return sum(flops) / len(flops) if flops else None
+
+
+def _tera(flops: float | None) -> str:
+    return "?" if flops is None else f"{flops / 1e12:.3g}"

@@ -1,0 +1,263 @@
+"""A study: a question, its arms as changes to params.yaml, and the claims it decides.
+
+It is written down in experiments/<name>/study.py as ``STUDY``, which is loaded by its path: adding a
+study touches no file of the package. Everything is checked before anything runs.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+
+from workbench import files
+from workbench.config import Config, ConfigError, changed
+from workbench.data.catalog import (
+    BY_NAME,
+    FIGURE4_HELD_OUT,
+    HELD_IN,
+    HELD_OUT,
+    TABLE2_HELD_IN,
+)
+from workbench.records import ROWS, Row
+
+FIRST_SEED = 101  # of reported runs; those below were looked at while the workbench was made
+# The averages that a claim can be about; a claim can also name one dataset.
+MEASURES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "held_in": HELD_IN,
+        "held_out": HELD_OUT,
+        "figure4": FIGURE4_HELD_OUT,
+        "table2_held_in": TABLE2_HELD_IN,
+        "table2_held_out": ("gqa", "scienceqa", "iconqa", "vizwiz", "ivqa"),
+    }
+)
+
+
+class StudyError(ConfigError):
+    """A study is not what it should be, or cannot be run as asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """One configuration of a study.
+
+    Attributes:
+        name: lower case letters, digits and underscores; it names folders.
+        changes: dotted fields of params.yaml -> values, ``{"model.instruction_aware": False}``.
+        row: what is examined; it also says which recipe is tuned with, if any.
+        title: for tables and legends; the name if empty.
+    """
+
+    name: str
+    changes: Mapping[str, object] = field(default_factory=dict)
+    row: Row = "instruct"
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """That one arm is better than another, by how much it has to be to matter, and what the paper says.
+
+    Attributes:
+        measure: one of MEASURES, or a dataset.
+        smallest_effect: points of the measure; smaller differences count as none.
+        paper: the published difference, better minus worse, in points; None where there is none.
+        source: where `paper` can be looked up.
+        primary: part of the study's family of primary claims, whose p-values are adjusted together.
+    """
+
+    name: str
+    better: str
+    worse: str
+    measure: str
+    smallest_effect: float
+    paper: float | None = None
+    source: str = ""
+    primary: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """A question with the arms in the order in which they are told.
+
+    Attributes:
+        name: that of its folder in experiments/.
+        baseline: the arm with which tables compare the others.
+
+    Raises:
+        StudyError: for duplicates, an empty grid, and claims about arms or measures that do not exist.
+    """
+
+    name: str
+    question: str
+    arms: Sequence[Arm]
+    baseline: str
+    claims: Sequence[Claim] = ()
+
+    def __post_init__(self) -> None:
+        if not self.arms:
+            raise StudyError("arms is empty; a study compares two arms at least")
+        names = [arm.name for arm in self.arms]
+        for arm in self.arms:
+            if not re.fullmatch(r"[a-z0-9_]+", arm.name):
+                raise StudyError(f"the name of arm {arm.name!r} may hold a-z, 0-9 and _ only")
+            if names.count(arm.name) > 1:
+                raise StudyError(f"two arms are named {arm.name!r}; rename one")
+            if arm.row not in ROWS:
+                raise StudyError(f"arm {arm.name!r}: row is {arm.row!r}; choose one of {', '.join(ROWS)}")
+        if self.baseline not in names:
+            raise StudyError(f"baseline {self.baseline!r} is no arm; choose one of {', '.join(names)}")
+        if twice := _twice(claim.name for claim in self.claims):
+            raise StudyError(f"two claims are named {twice!r}; rename one")
+        for claim in self.claims:
+            _check_claim(claim, names)
+
+    def arm(self, name: str) -> Arm:
+        """The arm of that name.
+
+        Raises:
+            StudyError: when there is none.
+        """
+        for arm in self.arms:
+            if arm.name == name:
+                return arm
+        raise StudyError(f"study {self.name} has no arm {name!r}: {', '.join(a.name for a in self.arms)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One arm with one seed, resolved: what is trained once and examined once."""
+
+    study: str
+    arm: Arm
+    seed: int
+    config: Config
+
+    @property
+    def name(self) -> str:
+        """``full_t5@101``, unique in its study."""
+        return f"{self.arm.name}@{self.seed}"
+
+
+def load(folder: Path, base: Config) -> Study:
+    """The study in a folder below experiments/, checked as a whole.
+
+    Args:
+        base: params.yaml, which every arm changes.
+
+    Raises:
+        StudyError: naming file, field and remedy.
+    """
+    path = folder / "study.py"
+    if not path.is_file():
+        near = sorted(p.parent.name for p in folder.parent.glob("*/study.py"))
+        raise StudyError(f"{path} does not exist; studies here: {', '.join(near) or 'none'}")
+    spec = importlib.util.spec_from_file_location(f"study_{folder.name}", path)
+    assert spec is not None
+    assert spec.loader is not None  # the path ends in .py
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+        study = module.STUDY
+        if not isinstance(study, Study) or study.name != folder.name:
+            raise StudyError(f"STUDY has to be a Study with name={folder.name!r}")
+        cells(study, base, [FIRST_SEED])
+    except (StudyError, AttributeError, ImportError, NameError, SyntaxError, TypeError) as error:
+        raise StudyError(f"{path}: {error}") from error
+    return study
+
+
+def cells(study: Study, base: Config, seeds: Sequence[int]) -> list[Cell]:
+    """Every arm with every seed, seed after seed, so that a study that is stopped early is paired.
+
+    Raises:
+        StudyError: for an unknown field, or two arms that are the same.
+    """
+    for arm in study.arms:
+        _resolve(arm, base, FIRST_SEED)
+    resolved: dict[str, str] = {}
+    for arm in study.arms:
+        config = _resolve(arm, base, FIRST_SEED).to_dict()
+        same = files.digest({**config, "tracking": None, "workers": None, "row": arm.row})
+        if same in resolved:
+            raise StudyError(
+                f"arms {resolved[same]!r} and {arm.name!r} are the same configuration and row; "
+                "remove one, or change a field that params.yaml does not already set so"
+            )
+        resolved[same] = arm.name
+    return [cell(study, base, arm.name, seed) for seed in seeds for arm in study.arms]
+
+
+def cell(study: Study, base: Config, arm: str, seed: int) -> Cell:
+    """One arm with one seed."""
+    found = study.arm(arm)
+    return Cell(study.name, found, seed, _resolve(found, base, seed))
+
+
+def seeds_of(text: str, development: bool = False) -> tuple[int, ...]:
+    """The training seeds that ``--seeds`` asks for.
+
+    Args:
+        text: a number of seeds (``5``: 101 to 105, or 1 to 5 in development), or the seeds themselves
+            with commas between them (``101,103``).
+
+    Raises:
+        StudyError: for no seed, one given twice, or a development seed in a reported study.
+    """
+    try:
+        numbers = [int(part) for part in text.split(",") if part.strip()]
+    except ValueError:
+        raise StudyError(f"--seeds {text!r} is neither a number nor a list such as 101,102") from None
+    if "," not in text:
+        first = 1 if development else FIRST_SEED
+        numbers = list(range(first, first + sum(numbers)))
+    if not numbers:
+        raise StudyError(f"--seeds {text!r} asks for no seed; the grid would be empty")
+    if twice := _twice(str(number) for number in numbers):
+        raise StudyError(f"--seeds {text!r} has {twice} twice; each seed is one run")
+    below = [number for number in numbers if number < FIRST_SEED]
+    if below and not development:
+        raise StudyError(
+            f"seed {below[0]} is a development seed (below {FIRST_SEED}), which choices were made with; "
+            f"take {FIRST_SEED} and up, or add --development, whose results no report shows"
+        )
+    return tuple(numbers)
+
+
+def _resolve(arm: Arm, base: Config, seed: int) -> Config:
+    if "train.seed" in arm.changes:
+        raise StudyError(f"arm {arm.name!r} sets train.seed; remove it, all arms get the seeds of --seeds")
+    try:
+        return changed(base, {**arm.changes, "train.seed": seed})
+    except ConfigError as error:
+        raise StudyError(f"arm {arm.name!r}: {error}") from error
+
+
+def _check_claim(claim: Claim, arms: Sequence[str]) -> None:
+    where = f"claim {claim.name!r}"
+    for side, arm in (("better", claim.better), ("worse", claim.worse)):
+        if arm not in arms:
+            raise StudyError(f"{where}: {side} is {arm!r}, which is no arm; choose one of {', '.join(arms)}")
+    if claim.better == claim.worse:
+        raise StudyError(f"{where} compares {claim.better!r} with itself")
+    if claim.measure not in MEASURES and claim.measure not in BY_NAME:
+        raise StudyError(
+            f"{where}: measure is {claim.measure!r}; choose one of {', '.join(MEASURES)}, or a dataset"
+        )
+    if not claim.smallest_effect > 0:
+        raise StudyError(f"{where}: smallest_effect is {claim.smallest_effect}; it has to be above 0")
+    if (claim.paper is None) != (not claim.source):
+        raise StudyError(f"{where}: give paper and its source, or neither")
+
+
+def _twice(names: Iterable[str]) -> str:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            return name
+        seen.add(name)
+    return ""

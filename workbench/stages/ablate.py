@@ -1,0 +1,29 @@
+"""Stage ablate: every cell of a study, in outputs/studies/<study>."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from workbench.config import Config
+from workbench.search.ablate import ablate
+from workbench.search.worker import STORAGE
+from workbench.stages.guard import stage
+
+
+def work(config: Config, root: Path, study: str, seeds: str, workers: int | None, development: bool) -> None:
+    """Runs the cells that are missing and collects all."""
+    storage = os.environ.get(STORAGE, "")
+    folder = ablate(config, root, study, seeds, workers or config.workers, storage, development)
+    print(f"{study}: {folder / 'cells.json'}")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--study", required=True)
+    parser.add_argument("--seeds", default="5", help="how many, or which: 101,102")
+    parser.add_argument("-j", dest="workers", type=int, help="cells at once; params.yaml's workers without")
+    parser.add_argument("--development", action="store_true", help="with development seeds, for no report")
+    given = parser.parse_args()
+    stage(lambda config, root: work(config, root, **vars(given)))
