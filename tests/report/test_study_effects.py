@@ -22,7 +22,7 @@ def test_a_known_effect_is_found_with_its_sign_and_verdict(found):
     assert helps.verdict.word == "supported"
     assert helps.verdict.effect.low > 0
     assert helps.verdict.adjusted >= helps.verdict.p
-    assert (helps.sign, helps.size) == ("same", "below the interval")
+    assert (helps.sign, helps.size) == ("same", "below")
     assert helps.verdict.improvement == 1.0
 
 

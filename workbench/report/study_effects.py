@@ -24,7 +24,7 @@ class Judged:
         verdict: None while there is no such seed.
         sign: of the effect against the paper's: same, opposite, or not clear where the interval includes
             zero; empty without a published effect.
-        size: whether the paper's effect is within the interval, above or below it; empty likewise.
+        size: where the paper's effect is: within the interval, above or below it; empty likewise.
     """
 
     declared: Declared
@@ -131,9 +131,9 @@ def _compared(claim: Declared, seeds: Sequence[int], verdict: Verdict) -> Judged
     found = verdict.effect
     same = found.value * claim.paper > 0
     sign = ("same" if same else "opposite") if found.excludes_zero else "not clear"
-    size = "within the interval"
+    size = "within"
     if not found.low <= claim.paper <= found.high:
-        size = "above the interval" if claim.paper > found.high else "below the interval"
+        size = "above" if claim.paper > found.high else "below"
     return Judged(claim, seeds, verdict, sign, size)
 
 
