@@ -46,7 +46,7 @@ def test_one_seed_is_exploratory_at_most(value, smallest):
 def test_what_was_not_claimed_beforehand_is_exploratory():
     (found,) = judge([claim(9.0, 1.0)], "exploratory")
     assert found.word == "exploratory"
-    assert "not claimed beforehand" in found.sentence
+    assert "not a primary claim" in found.sentence
 
 
 def test_a_larger_family_asks_for_more():

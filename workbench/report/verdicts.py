@@ -106,7 +106,7 @@ class Verdict:
         found = unlike if self.adjusted <= ALPHA else within
         if self.word == "exploratory":
             return f"{found}, but " + (
-                "one seed says nothing about other trainings" if self.seeds == 1 else "not claimed beforehand"
+                "one seed says nothing about other trainings" if self.seeds == 1 else "not a primary claim"
             )
         return f"{found}, though {within}" if small else found
 
