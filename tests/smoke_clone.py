@@ -24,7 +24,8 @@ class Repository:
             cwd=ROOT, capture_output=True, text=True, check=True,
         )  # fmt: skip
         for name in filter(None, listed.stdout.split("\0")):
-            if (ROOT / name).is_file() and not name.startswith("reports/"):
+            made = name.startswith("reports/") and not name.startswith("reports/studies/")
+            if (ROOT / name).is_file() and not made:
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(ROOT / name, folder / name)
         (folder / ".venv").symlink_to(sys.prefix)

@@ -60,6 +60,19 @@ def test_every_study_is_a_stage_that_a_bare_repro_leaves_alone():
     assert not [dep for dep in needed if dep.startswith("outputs/studies")], "it would run for hours"
 
 
+def test_the_report_is_out_of_date_when_a_study_has_a_new_page():
+    deps = PIPELINE["stages"]["report"]["deps"]
+    studies = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("experiments/*/study.py")}
+    assert {"reports/studies", *studies} <= set(deps)
+    outs = {
+        next(iter(out)) if isinstance(out, dict) else out
+        for b in bodies().values()
+        for out in b.get("outs", [])
+    }
+    assert not [out for out in outs if out.startswith("reports/studies")], "dvc repro would run studies"
+    assert (ROOT / "reports/studies").is_dir(), "DVC asks for it when no study was run"
+
+
 def test_the_pipeline_tunes_and_examines_what_the_nouns_say():
     def written(stage):
         return {Path(path).stem for out in bodies()[stage]["metrics"] for path in out}

@@ -73,9 +73,11 @@ def evaluate(
 
 
 @app.command(rich_help_panel=STAGES)
-def report() -> None:
+def report(
+    study: Annotated[str, typer.Argument(help="a study that was run: its page alone, reports/studies")] = "",
+) -> None:
     """Write reports/index.html and reports/main.md."""
-    _stage("report")
+    _stage("report", *(["--study", study] if study else []))
 
 
 Seeds = Annotated[str, typer.Option(help="how many (5: 101 to 105), or which: 101,102")]

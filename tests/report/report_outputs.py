@@ -33,7 +33,7 @@ def suite() -> Suite:
     return Suite(CATALOG + EXTERNAL, HELD_IN, HELD_OUT, FIGURE4_HELD_OUT, sampling)
 
 
-def _example(name: str, number: int) -> dict:
+def example_of(name: str, number: int) -> dict:
     entry = BY_NAME[name]
     seed = int(hashlib.sha256(f"{name}/{number}".encode()).hexdigest()[:8], 16)
     rng = np.random.default_rng(seed)
@@ -61,9 +61,9 @@ def _example(name: str, number: int) -> dict:
     }
 
 
-def _answer(row: str, example: dict, blind: bool) -> dict:
+def answer_of(skills: tuple[float, float], example: dict, blind: bool) -> dict:
     entry, rng, words = BY_NAME[example["dataset"]], example["rng"], example["words"]
-    held_in, held_out = SKILL[row]
+    held_in, held_out = skills
     skill = (held_in if entry.held_in else held_out) * (SEEN if blind else 1)
     difficulty = np.random.default_rng(int(example["example_id"])).normal(0, 0.15)
     right = rng.random() < skill + difficulty
@@ -107,7 +107,7 @@ def write_outputs(outputs: Path, examples: int = 20, rows: tuple[str, ...] = tup
         lines, scores = [], []
         for entry in CATALOG + EXTERNAL:
             for blind in (False, True):
-                part = [_answer(row, _example(entry.name, n), blind) for n in range(examples)]
+                part = [answer_of(SKILL[row], example_of(entry.name, n), blind) for n in range(examples)]
                 positive = np.array([p["references"][0] == "yes" for p in part])
                 value = value_of(entry.metric, np.array([p["score"] for p in part]), positive)
                 scores.append({"dataset": entry.name, "metric": entry.metric, "value": value, "blind": blind})

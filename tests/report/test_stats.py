@@ -1,8 +1,19 @@
 import numpy as np
 import pytest
+import statsmodels.api as sm
 from scipy import stats as reference
 
-from workbench.report.stats import Interval, clustered, percentile, replicates, resample, two_way, value_of
+from workbench.report.stats import (
+    Interval,
+    Variance,
+    clustered,
+    percentile,
+    replicates,
+    resample,
+    two_way,
+    value_of,
+    variance,
+)
 
 NONE = np.zeros(0, bool)
 
@@ -62,6 +73,58 @@ def test_two_way_covers_the_truth_as_often_as_it_says():
         found = two_way(shares, names(60))
         hits += found.low <= 0 <= found.high
     assert hits >= 184
+
+
+def test_the_three_clusterings_are_those_of_statsmodels():
+    rng = np.random.default_rng(5)
+    shares = rng.normal(0, 2, (4, 1)) + rng.normal(0, 3, (1, 60)) + rng.normal(0, 5, (4, 60))
+    image, seed = np.tile(np.arange(60) // 3, 4), np.repeat(np.arange(4), 60)
+    found = variance(shares, names(60, per_image=3))
+    regression = sm.OLS(shares.ravel(), np.ones((240, 1)))
+    for groups, ours in ((seed, found.by_seed), (image, found.by_image), (20 * seed + image, found.by_cell)):
+        # statsmodels multiplies by (N - 1) / (N - 1 parameter) as well, which is 1
+        fitted = regression.fit(cov_type="cluster", cov_kwds={"groups": groups})
+        assert ours == pytest.approx(fitted.bse[0] ** 2)
+
+
+def test_two_way_is_statsmodels_two_way_where_neither_source_is_alone():
+    rng = np.random.default_rng(6)
+    shares = rng.normal(0, 3, (5, 1)) + rng.normal(0, 9, (1, 40)) + rng.normal(0, 3, (5, 40))
+    groups = np.stack([np.repeat(np.arange(5), 40), np.tile(np.arange(40), 5)], axis=1)
+    fitted = sm.OLS(shares.ravel(), np.ones((200, 1))).fit(cov_type="cluster", cov_kwds={"groups": groups})
+    assert two_way(shares, names(40)).error == pytest.approx(fitted.bse[0])
+
+
+def test_freedom_goes_from_seeds_to_images():
+    assert Variance(4, 1, 1, seeds=3, images=101).freedom == pytest.approx(2)
+    assert Variance(0, 4, 1, seeds=3, images=101).freedom == pytest.approx(100)
+    # halves: 1 / (.25 / 2 + .25 / 100)
+    assert Variance(2, 2, 0, seeds=3, images=101).freedom == pytest.approx(1 / 0.1275)
+    assert Variance(float("nan"), 4, 4, seeds=1, images=101).freedom == 100
+
+
+def test_the_error_never_falls_below_one_source():
+    assert Variance(4, 1, 3, seeds=3, images=9).total == 4
+    assert Variance(1, 4, 3, seeds=3, images=9).total == 4
+    assert Variance(float("nan"), 4, 4, seeds=1, images=9).total == 4
+
+
+def test_more_seeds_shrink_their_part_only():
+    seen = Variance(6, 5, 1, seeds=3, images=101)
+    # the images' part (5 - 1) * 3 / 2 = 6 stays
+    assert seen.at(9).total == pytest.approx(6 * 3 / 9 + 6)
+    with pytest.raises(ValueError, match="train two"):
+        Variance(float("nan"), 4, 4, seeds=1, images=9).at(3)
+
+
+def test_bootstrap_of_several_seeds_is_that_of_each():
+    rng = np.random.default_rng(7)
+    shares, positive, images = rng.normal(0, 1, (3, 30)), rng.random(30) < 0.5, names(30, per_image=2)
+    drawn = resample(images, repetitions=50)
+    for metric in ("mrr", "auc"):
+        together = replicates(metric, shares, positive, images, drawn)
+        apart = [replicates(metric, line, positive, images, drawn) for line in shares]
+        assert together == pytest.approx(np.stack(apart, axis=1), nan_ok=True)
 
 
 def test_bootstrap_agrees_with_the_clustered_error():

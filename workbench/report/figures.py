@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from workbench.report.compare import HELD_IN, HELD_OUT, Comparison, Suite
-from workbench.report.methods import METHODS
+from workbench.report.methods import METHODS, Method
 from workbench.report.stats import Interval
 from workbench.report.table import Tables
 
@@ -55,22 +55,22 @@ def figure4(comparison: Comparison, rows: Sequence[str], paper: Mapping[str, Seq
             for place, row in enumerate(rows):
                 found = comparison.average(row, group)
                 assert found is not None
-                _dot(ours, place, row, found)
+                dot(ours, place, METHODS[row], found)
                 _label(ours, found.high, place, found.value)
                 if blind := comparison.average(row, group, blind=True):
-                    _dot(ours, place, row, blind, hollow=True)
+                    dot(ours, place, METHODS[row], blind, hollow=True)
                 value = paper[METHODS[row].paper][line]
                 theirs.plot(value, place, METHODS[row].marker, color=METHODS[row].colour, **_outline())
                 _label(theirs, value, place, value)
             ours.set_title(f"Here: {title}")
             theirs.set_title(f"Paper: {title}")
             for axes in (ours, theirs):
-                _rows_axis(axes, [METHODS[row].title for row in rows])
+                rows_axis(axes, [METHODS[row].title for row in rows])
                 axes.margins(x=0.25)
         for axes in panels[1]:
             axes.set_xlabel("average score")
-        handles = [_handle("o", MUTED, "with the picture"), _handle("o", PAGE, "blind: without the picture")]
-        _legend(figure, handles)
+        handles = [handle("o", MUTED, "with the picture"), handle("o", PAGE, "blind: without the picture")]
+        legend(figure, handles)
     return figure
 
 
@@ -88,17 +88,17 @@ def datasets(comparison: Comparison, suite: Suite, rows: Sequence[str]) -> Figur
                 for number, row in enumerate(rows):
                     height = place + 0.15 * (number - (len(rows) - 1) / 2)
                     if found := comparison.score(row, dataset.name):
-                        _dot(axes, height, row, found, size=5)
+                        dot(axes, height, METHODS[row], found, size=5)
                     if blind := comparison.score(row, dataset.name, blind=True):
                         axes.plot(blind.value, height, "|", color=METHODS[row].colour, ms=7, mew=2)
             marks = {name: "" for name in suite.held_in} | {name: " °" for name in suite.held_out}
-            _rows_axis(axes, [d.title + marks.get(d.name, " *") for d in shown])
+            rows_axis(axes, [d.title + marks.get(d.name, " *") for d in shown])
             axes.set_title(title)
             for edge in range(1, len(shown)):
                 turn = (shown[edge].name in suite.held_in) != (shown[edge - 1].name in suite.held_in)
                 axes.axhline(edge - 0.5, color=MUTED if turn else LINE, linewidth=1.2 if turn else 0.6)
-        extra = [_handle("|", MUTED, "blind"), _handle("", MUTED, "° held-out, * external")]
-        _legend(figure, [*map(_method_handle, rows), *extra], columns=4)
+        extra = [handle("|", MUTED, "blind"), handle("", MUTED, "° held-out, * external")]
+        legend(figure, [*map(_method_handle, rows), *extra], columns=4)
     return figure
 
 
@@ -123,7 +123,7 @@ def curves(tables: Tables) -> Figure:
             axes.set_xlim(left=0)
             _open(axes)
             axes.grid(True, axis="y", linewidth=0.6)
-        _legend(figure, [*map(_method_handle, tables.curves)])
+        legend(figure, [*map(_method_handle, tables.curves)])
     return figure
 
 
@@ -137,12 +137,12 @@ def sampling(suite: Suite) -> Figure:
             colour, marker = SAMPLING[rule]
             shares = [100 * (probabilities.get(name) or float("nan")) for name in suite.held_in]
             axes.plot(shares, range(len(shares)), marker, color=colour, markersize=8, markeredgewidth=1.6)
-        _rows_axis(axes, [titles[name] for name in suite.held_in])
+        rows_axis(axes, [titles[name] for name in suite.held_in])
         axes.set_xscale("log")
         axes.set_xticks(*_percent_ticks(suite))
         axes.minorticks_off()
         axes.set_xlabel("share of the draws (logarithmic)")
-        _legend(figure, [_handle(marker, colour, rule) for rule, (colour, marker) in SAMPLING.items()])
+        legend(figure, [handle(marker, colour, rule) for rule, (colour, marker) in SAMPLING.items()])
     return figure
 
 
@@ -160,7 +160,7 @@ def cost(tables: Tables) -> Figure:
             axes.barh(range(len(shown)), value, color=colours, height=0.6)
             for place, number in enumerate(value):
                 _label(axes, number, place, number, digits=0 if number >= 10 else 2)
-            _rows_axis(axes, names)
+            rows_axis(axes, names)
             axes.set_xlabel(unit)
             axes.margins(x=0.18)
             axes.set_xlim(left=0)
@@ -187,8 +187,10 @@ def _outline() -> dict[str, object]:
     return {"markersize": 8, "markeredgecolor": INK, "markeredgewidth": 0.5}
 
 
-def _dot(axes: Axes, height: float, row: str, found: Interval, hollow: bool = False, size: int = 8) -> None:
-    method = METHODS[row]
+def dot(
+    axes: Axes, height: float, method: Method, found: Interval, hollow: bool = False, size: int = 8
+) -> None:
+    """A value with its interval as a line, in the method's colour and marker."""
     axes.plot([found.low, found.high], [height, height], color=method.colour, linewidth=size / 5)
     face, edge, width = (PAGE, method.colour, 1.4) if hollow else (method.colour, INK, 0.5)
     axes.plot(found.value, height, method.marker, ms=size, mfc=face, mec=edge, mew=width)
@@ -199,7 +201,8 @@ def _label(axes: Axes, x: float, height: float, value: float, digits: int = 1) -
     axes.annotate(text, (x, height), (8, 0), textcoords="offset points", va="center", fontsize=9)
 
 
-def _rows_axis(axes: Axes, names: Sequence[str]) -> None:
+def rows_axis(axes: Axes, names: Sequence[str]) -> None:
+    """Names from the top down, with a grid for reading values off."""
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)
@@ -212,16 +215,18 @@ def _open(axes: Axes) -> None:
     sns.despine(ax=axes, left=True)
 
 
-def _handle(marker: str, colour: str, label: str) -> Line2D:
+def handle(marker: str, colour: str, label: str) -> Line2D:
+    """One entry of a legend."""
     width = 2 if marker == "|" else 0.8
     edge = colour if marker == "|" else MUTED if colour == PAGE else INK
     return Line2D([], [], ls="", marker=marker, color=colour, mec=edge, mew=width, ms=7, label=label)
 
 
 def _method_handle(row: str) -> Line2D:
-    return _handle(METHODS[row].marker, METHODS[row].colour, METHODS[row].title)
+    return handle(METHODS[row].marker, METHODS[row].colour, METHODS[row].title)
 
 
-def _legend(figure: Figure, handles: Sequence[Line2D], columns: int = 3) -> None:
+def legend(figure: Figure, handles: Sequence[Line2D], columns: int = 3) -> None:
+    """Below the whole figure."""
     kept = list(handles)
     figure.legend(handles=kept, loc="outside lower center", ncols=columns, fontsize=9, handletextpad=0.3)

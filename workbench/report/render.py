@@ -12,23 +12,28 @@ import pandas as pd
 from markupsafe import Markup, escape
 
 from workbench import files
-from workbench.report import figures, words
+from workbench.report import figures, front, words
 from workbench.report.compare import HELD_IN, HELD_OUT, Comparison, Suite, compare
 from workbench.report.gallery import OpenImage, gallery
 from workbench.report.methods import METHODS
 from workbench.report.table import Tables, read
+from workbench.report.verdicts import probability
 
 HERE = Path(__file__).parent
 LARGEST_PAGE = 1_000_000  # bytes
 
 
-def build(outputs: Path, reports: Path, open_image: OpenImage, suite: Suite) -> Path:
+def build(
+    outputs: Path, reports: Path, open_image: OpenImage, suite: Suite, studies: Sequence[str] = ()
+) -> Path:
     """Reads outputs/ and writes the whole report; two builds of the same outputs are byte-equal.
 
     Writes reports/index.html, reports/main.md, reports/figures/*.svg and reports/tables/*.csv.
 
     Args:
         open_image: from an image reference of predictions.parquet to the picture.
+        studies: names of the studies there are, run or not; reports/studies has the pages of those that
+            were run (see `study_page.build_study`).
 
     Returns:
         The path of index.html.
@@ -49,11 +54,12 @@ def build(outputs: Path, reports: Path, open_image: OpenImage, suite: Suite) -> 
         "figures": {name: alt for name, (_, alt) in drawn.items()},
         "inline": {name: inline(text, alt) for name, (text, alt) in drawn.items()},
         "exhibits": gallery(tables.predictions, suite, tables.rows, open_image),
+        "studies": [front.read(reports / front.FOLDER, name) for name in studies],
     }
-    page = _environment().get_template("index.html.j2").render(view)
+    page = environment().get_template("index.html.j2").render(view)
     assert len(page.encode()) < LARGEST_PAGE, "the page outgrew its budget; shrink pictures or figures"
     files.write_text(reports / "index.html", page)
-    files.write_text(reports / "main.md", _environment().get_template("main.md.j2").render(view))
+    files.write_text(reports / "main.md", environment().get_template("main.md.j2").render(view))
     return reports / "index.html"
 
 
@@ -149,7 +155,8 @@ def _view(tables: Tables, comparison: Comparison, suite: Suite, paper: Mapping[s
     }
 
 
-def _environment() -> jinja2.Environment:
+def environment() -> jinja2.Environment:
+    """Of all templates: HTML is escaped, whatever is missing is an error."""
     found = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE / "templates"),
         autoescape=lambda name: name is not None and name.endswith(".html.j2"),
@@ -159,7 +166,7 @@ def _environment() -> jinja2.Environment:
         keep_trailing_newline=True,
     )
     formats = (words.number, words.signed, words.span, words.clarity)
-    for filtered in (*formats, words.mebibytes, words.flops, words.metric):
+    for filtered in (*formats, words.mebibytes, words.flops, words.metric, probability):
         found.filters[filtered.__name__] = filtered
     found.globals["METHODS"] = METHODS
     return found

@@ -1,8 +1,8 @@
 """Intervals for means, AUC and averages over datasets, when examples of one image hang together.
 
 With one training seed an interval speaks of other test images, not of other trainings: such results
-are exploratory. `two_way` adds the seeds for means (Cameron, Gelbach and Miller 2011); for the rest the
-weights of a resampling can be multiplied by weights of seeds in the same way.
+are exploratory. With several, `Variance` puts together what seeds and images add to the error (Cameron,
+Gelbach and Miller 2011); experiments/calibration shows how often the intervals are right.
 """
 
 from __future__ import annotations
@@ -62,34 +62,112 @@ def clustered(shares: Floats, images: Sequence[str]) -> Interval:
     return _symmetric(mean, error, groups - 1, groups)
 
 
-def two_way(shares: Floats, images: Sequence[str]) -> Interval:
-    """Mean over seeds and examples with errors clustered by seed and by image, t(S - 1).
+@dataclass(frozen=True, slots=True)
+class Variance:
+    """The squared standard error of a mean over training seeds and test images, by its sources.
 
-    The variance is that clustered on seeds plus that on images minus that on their intersections, each
-    with its G / (G - 1); where noise makes it smaller than one of the first two, the larger of those.
+    Attributes:
+        by_seed: clustered on seeds, in squared units of the value; NaN for one seed.
+        by_image: clustered on images.
+        by_cell: clustered on seed and image together: what the other two both contain.
+        seeds: S.
+        images: G.
+    """
+
+    by_seed: float
+    by_image: float
+    by_cell: float
+    seeds: int
+    images: int
+
+    @property
+    def total(self) -> float:
+        """by_seed + by_image - by_cell, and no less than either of the first two; one seed: by_image.
+
+        The difference of estimates can fall below what one source alone gives, and with it the error.
+        """
+        if self.seeds == 1:
+            return self.by_image
+        return max(self.by_seed + self.by_image - self.by_cell, self.by_seed, self.by_image)
+
+    @property
+    def error(self) -> float:
+        """Standard error, in the value's unit."""
+        return float(np.sqrt(self.total))
+
+    @property
+    def freedom(self) -> float:
+        """Degrees of freedom of the error (Satterthwaite 1946; for readers x cases Hillis 2007).
+
+        S - 1 where the seeds make the error, more with the images' share in it. S - 1 throughout is too
+        wide: with three seeds t(2) then covers 99 to 100 % instead of 95.
+        """
+        if self.seeds == 1:
+            return self.images - 1
+        if self.total == 0:
+            return self.seeds - 1
+        seed, image = self.by_seed / self.total, 1 - self.by_seed / self.total
+        return 1 / (seed**2 / (self.seeds - 1) + image**2 / (self.images - 1))
+
+    def at(self, seeds: int) -> Variance:
+        """The same study with another number of seeds: their part shrinks as 1 / S, the images' stays.
+
+        Raises:
+            ValueError: if the study has one seed, or is to have fewer than two.
+        """
+        if self.seeds == 1 or seeds < 2:
+            raise ValueError(
+                "one seed says nothing about others; train two at least before planning for more"
+            )
+        common = max(self.by_image - self.by_cell, 0.0) * self.seeds / (self.seeds - 1)
+        return Variance(self.by_seed * self.seeds / seeds, common, 0.0, seeds, self.images)
+
+    def interval(self, value: float) -> Interval:
+        """The value with t(freedom) x error on both sides."""
+        return _symmetric(value, self.error, self.freedom, self.images if self.seeds == 1 else self.seeds)
+
+
+def variance(shares: Floats, images: Sequence[str]) -> Variance:
+    """Of the mean of shares; each clustering with its G / (G - 1) (Cameron, Gelbach and Miller 2011, 2.11).
 
     Args:
         shares: (S, n) one line per training seed, the same examples in the same order.
         images: (n,) the image of each example.
 
     Raises:
-        ValueError: for fewer than two seeds or images.
+        ValueError: for fewer than two images.
     """
     _, owner = np.unique(np.asarray(images), return_inverse=True)
     seeds, groups = len(shares), int(owner.max(initial=-1)) + 1
-    if seeds < 2 or groups < 2:
-        raise ValueError(f"two-way errors need two seeds and two images, not {seeds} and {groups}")
-    mean = float(shares.mean())
-    cells = np.stack([np.bincount(owner, line - mean, groups) for line in shares])
+    if groups < 2:
+        raise ValueError(f"an interval over images needs two images at least, not {groups}")
+    centred = shares - shares.mean()
+    cells = np.stack([np.bincount(owner, line, groups) for line in centred])
     by_seed, by_image, by_cell = (
-        len(sums) / (len(sums) - 1) * float((sums**2).sum())
+        len(sums) / (len(sums) - 1) * float((sums**2).sum()) / shares.size**2 if len(sums) > 1 else np.nan
         for sums in (cells.sum(1), cells.sum(0), cells.ravel())
     )
-    variance = max(by_seed + by_image - by_cell, by_seed, by_image)
-    return _symmetric(mean, float(np.sqrt(variance)) / shares.size, seeds - 1, seeds)
+    return Variance(by_seed, by_image, by_cell, seeds, groups)
 
 
-def _symmetric(mean: float, error: float, freedom: int, clusters: int) -> Interval:
+def two_way(shares: Floats, images: Sequence[str]) -> Interval:
+    """Mean over seeds and examples with errors clustered by seed and by image.
+
+    Args:
+        shares: (S, n) one line per training seed, the same examples in the same order; differences
+            between two arms' shares for a paired comparison.
+        images: (n,) the image of each example.
+
+    Raises:
+        ValueError: for fewer than two seeds or images.
+    """
+    found = variance(shares, images)
+    if found.seeds < 2:
+        raise ValueError("two-way errors need two seeds at least, not 1; use clustered for one")
+    return found.interval(float(shares.mean()))
+
+
+def _symmetric(mean: float, error: float, freedom: float, clusters: int) -> Interval:
     half = float(stats.t.ppf((1 + LEVEL) / 2, freedom)) * error
     return Interval(mean, mean - half, mean + half, error, clusters)
 
@@ -124,7 +202,9 @@ def resample(images: Iterable[str], repetitions: int = REPETITIONS, seed: int = 
 
 def value_of(metric: str, shares: Floats, positive: Bools) -> float:
     """The metric's value over one dataset: the mean of the shares, or AUC x 100 of the margins."""
-    return float(_auc(shares, positive, np.ones((1, len(shares))))[0] if metric == "auc" else shares.mean())
+    if metric != "auc":
+        return float(shares.mean())
+    return float(_auc(shares[None], positive, np.ones((1, len(shares))))[0, 0])
 
 
 def replicates(
@@ -136,24 +216,35 @@ def replicates(
     the interval leaves out their (small) share of the variation.
 
     Args:
-        shares: (n,) in the metric's unit; for AUC the margins log p(yes) - log p(no).
+        shares: (n,) in the metric's unit; for AUC the margins log p(yes) - log p(no). Or (S, n) for
+            several seeds, which gives (repetitions, S).
         positive: (n,) labels, read for AUC only.
         images: (n,) the image of each example.
     """
     names, owner = np.unique(np.asarray(images), return_inverse=True)
     weights = resampling.weights(names.tolist())
+    lines = np.atleast_2d(shares)
     if metric == "auc":
-        return _auc(shares, positive, weights[:, owner])
-    with np.errstate(invalid="ignore"):
-        return np.asarray(weights @ np.bincount(owner, shares) / (weights @ np.bincount(owner)))
+        found = _auc(lines, positive, weights[:, owner])
+    else:
+        sums = np.stack([np.bincount(owner, line) for line in lines], axis=1)
+        with np.errstate(invalid="ignore"):
+            found = weights @ sums / (weights @ np.bincount(owner))[:, None]
+    return np.asarray(found if shares.ndim == 2 else found[:, 0])
 
 
-def _auc(margins: Floats, positive: Bools, weights: Floats) -> Floats:
-    """Share of (yes, no) pairs in the right order, ties half, each pair counting by both weights."""
+def _auc(lines: Floats, positive: Bools, weights: Floats) -> Floats:
+    """Share of (yes, no) pairs in the right order, ties half, each pair counting by both weights.
+
+    From (S, n) margins and (repetitions, n) weights, (repetitions, S).
+    """
     yes, no = weights[:, positive], weights[:, ~positive]
-    above = np.sign(margins[positive][:, None] - margins[~positive][None, :]) / 2 + 0.5
+    found = []
+    for margins in lines:  # one at a time: (yes, no) pairs of all seeds at once would not fit
+        above = np.sign(margins[positive][:, None] - margins[~positive][None, :]) / 2 + 0.5
+        found.append(((yes @ above) * no).sum(1))
     with np.errstate(invalid="ignore"):
-        return np.asarray(100 * ((yes @ above) * no).sum(1) / (yes.sum(1) * no.sum(1)))
+        return np.asarray(100 * np.stack(found, axis=1) / (yes.sum(1) * no.sum(1))[:, None])
 
 
 def percentile(value: float, replicated: Floats, clusters: int) -> Interval:

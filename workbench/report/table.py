@@ -79,9 +79,9 @@ def read(outputs: Path) -> Tables:
             f"{', '.join(METHODS)}); move it away"
         )
     ordered = [name for name in METHODS if name in names]
-    evaluated = [_evaluated(outputs / "evaluate" / name) for name in ordered]
-    predictions = pd.concat([frame for frame, _ in evaluated], ignore_index=True)
-    scores = pd.concat([frame for _, frame in evaluated], ignore_index=True)
+    examined = [evaluated(outputs / "evaluate" / name) for name in ordered]
+    predictions = pd.concat([frame for frame, _ in examined], ignore_index=True)
+    scores = pd.concat([frame for _, frame in examined], ignore_index=True)
     recipes = [name for name in METHODS if (outputs / "tune" / name).is_dir()]
     records = {f"tune/{name}": _record(outputs / "tune" / name) for name in recipes}
     records |= {f"evaluate/{name}": _record(outputs / "evaluate" / name) for name in ordered}
@@ -138,8 +138,12 @@ def _curve(path: Path) -> pd.DataFrame:
     return frame
 
 
-def _evaluated(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Predictions and scores of one row, checked against each other."""
+def evaluated(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Predictions and scores of one examination, checked against each other.
+
+    Raises:
+        ReportError: naming the file: it is missing, unreadable, or the two do not belong together.
+    """
     path = _present(folder / "scores.jsonl")
     try:
         scores = pd.DataFrame([json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()])

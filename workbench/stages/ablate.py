@@ -1,4 +1,4 @@
-"""Stage ablate: every cell of a study, in outputs/studies/<study>."""
+"""Stage ablate: every cell of a study in outputs/studies/<study>, and its page in reports/studies."""
 
 from __future__ import annotations
 
@@ -10,13 +10,16 @@ from workbench.config import Config
 from workbench.search.ablate import ablate
 from workbench.search.worker import STORAGE
 from workbench.stages.guard import stage
+from workbench.stages.report import page
 
 
 def work(config: Config, root: Path, study: str, seeds: str, workers: int | None, development: bool) -> None:
-    """Runs the cells that are missing and collects all."""
+    """Runs the cells that are missing, collects all, and writes the page unless it is development."""
     storage = os.environ.get(STORAGE, "")
     folder = ablate(config, root, study, seeds, workers or config.workers, storage, development)
     print(f"{study}: {folder / 'cells.json'}")
+    if not development:
+        print(f"{study}: {page(root, study)}")
 
 
 if __name__ == "__main__":

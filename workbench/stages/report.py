@@ -1,7 +1,12 @@
-"""Stage report: reports/index.html and reports/main.md from what tuning and evaluation left."""
+"""Stage report: reports/index.html and reports/main.md from what tuning and evaluation left.
+
+With --study the page of one study instead, from outputs/studies/<study>: what the stage ablate does at
+its end, without looking for runs.
+"""
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 from typing import Literal
 
@@ -12,13 +17,17 @@ from workbench.data.mixture import Mixture
 from workbench.data.prepare import read_manifest
 from workbench.report.compare import Suite
 from workbench.report.render import build
+from workbench.report.study_page import build_study
 from workbench.stages.guard import stage
 
 RULES: tuple[Literal["sqrt", "uniform", "proportional"], ...] = ("sqrt", "uniform", "proportional")
 
 
-def work(config: Config, root: Path) -> None:
-    """Builds the report."""
+def work(config: Config, root: Path, study: str = "") -> None:
+    """Builds the report, or one study's page."""
+    if study:
+        print(f"{study}: {page(root, study)}")
+        return
     prepared = root / "data/prepared"
     datasets = read_manifest(prepared)["datasets"]
     chosen = config.data.held_in or HELD_IN
@@ -31,8 +40,17 @@ def work(config: Config, root: Path) -> None:
         figure4=FIGURE4_HELD_OUT,
         sampling={rule: Mixture(sizes, rule, factors).probabilities for rule in RULES},
     )
-    build(root / "outputs", root / "reports", lambda ref: open_image(prepared, ref), suite)
+    studies = sorted(path.parent.name for path in root.glob("experiments/*/study.py"))
+    build(root / "outputs", root / "reports", lambda ref: open_image(prepared, ref), suite, studies)
+
+
+def page(root: Path, study: str) -> Path:
+    """reports/studies/<study>.html, from outputs/studies/<study>."""
+    return build_study(root / "outputs/studies" / study, root / "reports", CATALOG + EXTERNAL)
 
 
 if __name__ == "__main__":
-    stage(work)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--study", default="", help="only this study's page")
+    given = parser.parse_args()
+    stage(lambda config, root: work(config, root, given.study))

@@ -1,0 +1,121 @@
+"""outputs/studies/<study> as `workbench ablate` leaves it, with effects that are known."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from report_outputs import answer_of, example_of, record
+
+from workbench import files
+from workbench.data.catalog import BY_NAME, FIGURE4_HELD_OUT, HELD_IN, HELD_OUT
+from workbench.report.stats import value_of
+
+SKILLS = {"full": (0.7, 0.6), "drop": (0.3, 0.3), "twin": (0.7, 0.6)}
+ARMS = [
+    {"name": "full", "title": "instruction-aware", "row": "instruct", "changes": {}},
+    {
+        "name": "drop",
+        "title": "no text path",
+        "row": "instruct",
+        "changes": {"model.instruction_aware": False},
+    },
+    {"name": "twin", "title": "the same <again> | twice", "row": "instruct", "changes": {"train.steps": 9}},
+]
+
+
+def claim(name: str, better: str, worse: str, measure: str, paper: float | None = None, primary=True) -> dict:
+    source = "Table 2, <b>FlanT5</b>" if paper is not None else ""
+    found = {"name": name, "better": better, "worse": worse, "measure": measure, "smallest_effect": 1.0}
+    return found | {"paper": paper, "source": source, "primary": primary}
+
+
+CLAIMS = [
+    claim("text helps <held-out>", "full", "drop", "held_out", 5.4),
+    claim("no better twin", "full", "twin", "held_out"),
+    claim("the wrong way round", "drop", "full", "held_in", 4.3, primary=False),
+    claim("OKVQA", "full", "drop", "okvqa", 2.0, primary=False),
+]
+
+
+def write_study(
+    outputs: Path,
+    seeds: tuple[int, ...] = (101, 102, 103),
+    examples: int = 12,
+    missing: tuple[str, ...] = (),
+    skills: Mapping[str, tuple[float, float]] = SKILLS,
+) -> Path:
+    """The folder of study `toy`."""
+    folder = outputs / "studies" / "toy"
+    names = [f"{arm['name']}@{seed}" for seed in seeds for arm in ARMS]
+    lines = []
+    for name in names:
+        if name not in missing:
+            arm, _, seed = name.partition("@")
+            lines.append(_write_cell(folder, arm, int(seed), examples, skills[arm]))
+    content = {
+        "study": "toy",
+        "question": "Does <script>alert(1)</script> help?",
+        "baseline": "full",
+        "arms": ARMS,
+        "claims": CLAIMS,
+        "measures": {"held_in": HELD_IN, "held_out": HELD_OUT, "figure4": FIGURE4_HELD_OUT},
+        "seeds": list(seeds),
+        "development": False,
+        "config": {"suite": "micro"},
+        "revision": {"commit": "a" * 40, "dirty": "false"},
+        "cells": lines,
+        "missing": [name for name in names if name in missing],
+    }
+    files.write_json(folder / "cells.json", content)
+    return folder
+
+
+def _write_cell(folder: Path, arm: str, seed: int, examples: int, skills: tuple[float, float]) -> dict:
+    place = folder / "cells" / f"{arm}@{seed}"
+    place.mkdir(parents=True)
+    shift = float(np.random.default_rng(seed).normal(0, 0.01))  # of the seed, whatever the arm
+    lines, scores = [], []
+    for name, entry in BY_NAME.items():
+        part = []
+        for number in range(examples):
+            example = example_of(name, number)
+            example["rng"] = np.random.default_rng([seed, sum(map(ord, arm)), number, len(lines)])
+            part.append(answer_of((skills[0] + shift, skills[1] + shift), example, False))
+            part[-1]["score"] = min(part[-1]["score"], 100.0)
+        value = _value(entry.metric, part)
+        scores.append(
+            {"dataset": name, "metric": entry.metric, "value": value, "blind": False, "n": len(part)}
+        )
+        lines += part
+    pd.DataFrame(lines).to_parquet(place / "predictions.parquet")
+    (place / "scores.jsonl").write_text("".join(json.dumps(line) + "\n" for line in scores))
+    marks = {file: files.file_sha256(place / file) for file in ("scores.jsonl", "predictions.parquet")}
+    examined = _seal(place / "record.json", record("evaluate", f"{arm}@{seed}", 14.0), {"sha256": marks})
+    tuned = _seal(place / "tune.json", record("tune", f"{arm}/{seed}", 180.0), {})
+    return {
+        "arm": arm,
+        "seed": seed,
+        "folder": f"cells/{arm}@{seed}",
+        "row": "instruct",
+        "changes": {},
+        "tune": tuned["signature"],
+        "evaluate": examined["signature"],
+        "cost": {"evaluate": examined["cost"], "tune": tuned["cost"]},
+        "data": "e" * 16,
+        "code": "d" * 16,
+        "sha256": marks,
+        "mlflow": {"tune": "1" * 32, "evaluate": "2" * 32},
+    }
+
+
+def _value(metric: str, part: list[dict]) -> float:
+    positive = np.array([line["references"][0] == "yes" for line in part])
+    return value_of(metric, np.array([line["score"] for line in part]), positive)
+
+
+def _seal(path: Path, content: dict, result: dict) -> dict:
+    content = content | {"result": result}
+    files.write_json(path, content | {"seal": files.digest(content)})
+    return content

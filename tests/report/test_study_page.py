@@ -1,0 +1,157 @@
+import json
+import re
+import shutil
+
+import pandas as pd
+import pytest
+from report_outputs import open_image, suite
+from study_outputs import CLAIMS, write_study
+from test_report_page import Reader
+
+from workbench.data.catalog import CATALOG, EXTERNAL
+from workbench.report import front
+from workbench.report.render import build
+from workbench.report.study_figures import looks
+from workbench.report.study_page import build_study
+from workbench.report.study_table import ReportError, read_study
+
+DATASETS = CATALOG + EXTERNAL
+
+
+@pytest.fixture(scope="module")
+def reports(toy, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("reports")
+    build_study(toy, folder, DATASETS)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def page(reports):
+    return (reports / "studies/toy.html").read_text()
+
+
+def test_two_builds_are_byte_equal(toy, reports, tmp_path):
+    build_study(toy, tmp_path, DATASETS)
+    names = sorted(path.name for path in (reports / "studies").iterdir())
+    assert names == [
+        "toy.html", "toy.json", "toy.md", "toy_averages.svg", "toy_claims.svg", "toy_datasets.svg",
+        "toy_effects.csv",
+    ]  # fmt: skip
+    for name in names:
+        assert (reports / "studies" / name).read_bytes() == (tmp_path / "studies" / name).read_bytes(), name
+
+
+def test_the_page_stands_alone_is_well_formed_and_its_links_lead_somewhere(page):
+    reader = Reader()
+    reader.feed(page)
+    assert reader.open == []
+    assert len(reader.ids) == len(set(reader.ids))
+    assert "<script" not in page
+    assert "url(http" not in page
+    links = {attrs["href"] for tag, attrs in reader.tags if tag == "a"}
+    assert {link[1:] for link in links if link.startswith("#")} <= set(reader.ids)
+    assert {link for link in links if not link.startswith("#")} == {"../index.html"}
+    drawn = [attrs for tag, attrs in reader.tags if tag == "svg"]
+    assert len(drawn) == 3
+    assert all(attrs["role"] == "img" and attrs["aria-label"] for attrs in drawn)
+
+
+def test_text_of_datasets_and_of_study_py_is_escaped(page, reports):
+    assert "what is the &lt;b&gt;" in page
+    assert "what is the <b>" not in page
+    for text in ("<held-out>", "<again>", "<b>FlanT5"):
+        assert text not in page
+    markdown = (reports / "studies/toy.md").read_text()
+    assert "<script" not in markdown
+    assert r"the same &lt;again&gt; \| twice" in markdown
+
+
+def test_every_claim_stands_with_its_verdict_and_the_papers_effect(page):
+    table = page[page.index('aria-label="table of claims"') :].split("</table>")[0]
+    assert table.count("<tr>") == 1 + len(CLAIMS)
+    assert "<strong>supported</strong>" in table
+    assert "+5.4" in table
+    assert "Supported: above zero" in page
+
+
+def test_every_number_leads_to_its_runs(page, toy):
+    cells = json.loads((toy / "cells.json").read_text())["cells"]
+    runs = page[page.index('id="runs"') :]
+    for cell in cells:
+        line = runs[runs.index(f'id="run-{cell["arm"]}-{cell["seed"]}"') :].split("</tr>")[0]
+        for mark in (cell["tune"], cell["evaluate"], *cell["mlflow"].values(), cell["data"], cell["code"]):
+            assert mark in line
+    assert "a" * 40 in runs
+
+
+def test_the_table_of_effects_is_that_of_the_page(page, reports):
+    table = pd.read_csv(reports / "studies/toy_effects.csv")
+    assert len(table) == len(CLAIMS) + 2 * len(DATASETS)
+    assert f"{table.loc[0, 'effect']:+.1f}" in page
+
+
+def test_missing_cells_are_named(tmp_path):
+    gone = ("twin@101", "twin@102", "twin@103", "drop@102")
+    study = write_study(tmp_path / "outputs", missing=gone, examples=6)
+    page = build_study(study, tmp_path / "reports", DATASETS).read_text()
+    assert "4 of 9 cells are" in page
+    assert "twin@101, drop@102, twin@102, twin@103" in page
+    assert "Not decided: no seed has both arms." in page
+    assert '<tbody id="runs-twin">' in page
+    found = front.read(tmp_path / "reports/studies", "toy")
+    assert (found.finished, found.missing, found.lines[1].found) == (5, 4, None)
+
+
+def test_arms_keep_one_colour_each(toy):
+    seen = looks(read_study(toy))
+    assert len({(look.colour, look.marker) for look in seen.values()}) == 3
+    assert list(seen) == ["full", "drop", "twin"]
+
+
+def test_the_front_lists_primary_claims_and_what_was_not_run(outputs, reports, tmp_path):
+    shutil.copytree(reports / "studies", tmp_path / "studies")
+    studies = ["other", "toy"]
+    page = build(outputs, tmp_path, open_image, suite(), studies).read_text()
+    claims = page[page.index('<section id="claims">') :].split("</section>")[0]
+    assert "not run yet; <code>workbench ablate other</code>" in claims
+    assert '<a href="studies/toy.html">toy</a>' in claims
+    assert "text helps &lt;held-out&gt;" in claims
+    assert "<strong>supported</strong>; paper +5.4: sign same, below our interval" in claims
+    assert "the wrong way round" not in claims, "it is secondary"
+    markdown = (tmp_path / "main.md").read_text()
+    links = re.findall(r"\]\((studies/[^)]+)\)", markdown)
+    assert links
+    assert all((tmp_path / link).is_file() for link in links)
+
+
+def test_the_front_is_the_same_twice_when_no_study_was_run(outputs, tmp_path):
+    for name in ("one", "two"):
+        build(outputs, tmp_path / name, open_image, suite(), ["toy"])
+    first, second = ((tmp_path / name / "index.html").read_text() for name in ("one", "two"))
+    assert first == second
+    assert "not run yet" in first
+    assert not re.findall(r'href="(?!#)[^"]*"', first)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda raw: raw.pop("lines"), "is no summary of a study"),
+        (lambda raw: raw["lines"][0].pop("word"), "is no summary of a study"),
+        (lambda raw: raw.update(study="other"), "study is 'other', not 'toy'"),
+    ],
+)
+def test_a_summary_that_is_none_is_refused(reports, tmp_path, change, message):
+    folder = shutil.copytree(reports / "studies", tmp_path / "studies")
+    raw = json.loads((folder / "toy.json").read_text())
+    change(raw)
+    (folder / "toy.json").write_text(json.dumps(raw))
+    with pytest.raises(ReportError, match=f"{message}.*workbench ablate toy"):
+        front.read(folder, "toy")
+
+
+def test_a_summary_without_its_page_is_refused(reports, tmp_path):
+    folder = shutil.copytree(reports / "studies", tmp_path / "studies")
+    (folder / "toy.html").unlink()
+    with pytest.raises(ReportError, match=r"toy\.html is missing"):
+        front.read(folder, "toy")

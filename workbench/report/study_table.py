@@ -1,0 +1,211 @@
+"""What a study left in outputs/studies/<study>: what ran, what is missing, and every example's score.
+
+cells.json says what belongs to the study and what each file's SHA-256 is; each cell's record.json says
+the same under a seal of its own. Whatever differs from that is refused, so that an effect on the page is
+one of the runs that stand beside it.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from workbench import files
+from workbench.report.stats import Floats
+from workbench.report.study_cells import Arm, Asked, Cell, Declared, Study
+from workbench.report.table import ReportError, evaluated
+
+CELLS = "cells.json"
+RESULTS = ("scores.jsonl", "predictions.parquet")
+FIELDS: Mapping[str, type] = {
+    "study": str, "question": str, "baseline": str, "arms": list, "claims": list, "measures": dict,
+    "seeds": list, "development": bool, "revision": dict, "cells": list, "missing": list,
+}  # fmt: skip
+CELL_FIELDS: Mapping[str, type] = {
+    "arm": str, "seed": int, "folder": str, "evaluate": str, "cost": dict, "data": str, "code": str,
+    "sha256": dict, "mlflow": dict,
+}  # fmt: skip
+
+
+def read_study(folder: Path) -> Study:
+    """Reads and checks outputs/studies/<study>.
+
+    Raises:
+        ReportError: naming file, field and remedy: for a missing, incomplete or edited file, development
+            seeds, cells on different data, code or examples, and a study without a finished cell.
+    """
+    path = folder / CELLS
+    raw = _json(path, folder.name)
+    _typed(raw, FIELDS, str(path), folder.name)
+    if raw["study"] != folder.name:
+        raise _wrong(folder.name, f"{path}: study is {raw['study']!r} in the folder of another")
+    if raw["development"]:
+        raise _wrong(folder.name, f"{path} is of development seeds, which no report shows")
+    arms, claims = _arms(raw, path), _claims(raw, path)
+    cells = [_cell(line, folder, number) for number, line in enumerate(raw["cells"])]
+    _check_grid(raw, arms, cells, path)
+    asked: dict[str, Asked] = {}
+    shares: dict[tuple[str, int, str], Floats] = {}
+    answers: list[pd.DataFrame] = []
+    for cell in cells:
+        frame = evaluated(folder / "cells" / f"{cell.arm}@{cell.seed}")[0]
+        frame = frame[~frame["blind"].astype(bool)].sort_values(["dataset", "example_id"])
+        _add(cell, frame, asked, shares, folder)
+        if cell.arm not in {str(part["arm"].iloc[0]) for part in answers}:
+            answers.append(frame.assign(arm=cell.arm, seed=cell.seed))
+    for claim in claims:
+        for dataset in raw["measures"].get(claim.measure, (claim.measure,)):
+            if dataset not in asked:
+                about = f"claim {claim.name!r} is about {dataset}, which was not scored"
+                raise _wrong(folder.name, f"{path}: {about}")
+    return Study(
+        name=folder.name,
+        question=raw["question"],
+        baseline=raw["baseline"],
+        suite=str(raw.get("config", {}).get("suite", "")),
+        arms=arms,
+        claims=claims,
+        measures=raw["measures"],
+        seeds=raw["seeds"],
+        cells=cells,
+        missing=raw["missing"],
+        asked=asked,
+        shares=shares,
+        answers=pd.concat(answers, ignore_index=True),
+        revision={key: str(value) for key, value in raw["revision"].items()},
+    )
+
+
+def _wrong(study: str, what: str) -> ReportError:
+    remedy = f"run `workbench ablate {study}`, which copies what is recorded and trains only what is not"
+    return ReportError(f"{what}; {remedy}")
+
+
+def _json(path: Path, study: str) -> dict[str, Any]:
+    if not path.is_file():
+        raise _wrong(study, f"{path} is missing")
+    try:
+        raw = files.read_json(path)
+    except ValueError as error:
+        raise _wrong(study, f"{path} is not readable JSON") from error
+    if not isinstance(raw, dict):
+        raise _wrong(study, f"{path} is no JSON object")
+    return raw
+
+
+def _typed(raw: Any, wanted: Mapping[str, type], where: str, study: str) -> None:
+    for field, kind in wanted.items():
+        if not isinstance(raw, dict) or not isinstance(raw.get(field), kind):
+            raise _wrong(study, f"{where}: {field} is missing or no {kind.__name__}")
+
+
+def _arms(raw: Mapping[str, Any], path: Path) -> list[Arm]:
+    study, found = str(raw["study"]), []
+    for number, line in enumerate(raw["arms"]):
+        where = f"{path}: arms[{number}]"
+        _typed(line, {"name": str, "title": str, "row": str, "changes": dict}, where, study)
+        if not re.fullmatch(r"[a-z0-9_]+", line["name"]):
+            raise _wrong(study, f"{where}: name {line['name']!r} may hold a-z, 0-9 and _ only")
+        found.append(Arm(line["name"], line["title"], line["row"], line["changes"]))
+    if raw["baseline"] not in [arm.name for arm in found]:
+        raise _wrong(study, f"{path}: baseline {raw['baseline']!r} is no arm")
+    return found
+
+
+def _claims(raw: Mapping[str, Any], path: Path) -> list[Declared]:
+    study, arms, found = str(raw["study"]), {arm["name"] for arm in raw["arms"]}, []
+    for number, line in enumerate(raw["claims"]):
+        where = f"{path}: claims[{number}]"
+        texts = dict.fromkeys(("name", "better", "worse", "measure", "source"), str)
+        _typed(line, {**texts, "primary": bool}, where, study)
+        if unknown := {line["better"], line["worse"]} - arms:
+            raise _wrong(study, f"{where}: {min(unknown)!r} is no arm")
+        for field in ("smallest_effect", "paper"):
+            value = line.get(field)
+            numeric = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+            if not numeric and not (field == "paper" and value is None):
+                raise _wrong(study, f"{where}: {field} is {value!r}, no number")
+        found.append(Declared(**{field: line.get(field) for field in Declared.__dataclass_fields__}))
+    return found
+
+
+def _cell(line: Any, folder: Path, number: int) -> Cell:
+    """One line of cells.json, once it is sure that its files are those that were collected."""
+    study = folder.name
+    _typed(line, CELL_FIELDS, f"{folder / CELLS}: cells[{number}]", study)
+    name = f"{line['arm']}@{line['seed']}"
+    if line["folder"] != f"cells/{name}":
+        raise _wrong(study, f"{folder / CELLS}: cells[{number}].folder is not cells/{name}")
+    for file in RESULTS:
+        path = folder / "cells" / name / file
+        if not path.is_file():
+            raise _wrong(study, f"{path} is missing")
+        if files.file_sha256(path) != line["sha256"].get(file):
+            raise _wrong(study, f"{path} is not the file whose sha256 is in {CELLS}: it was edited")
+    record = _sealed(folder / "cells" / name / "record.json", line["evaluate"], study)
+    if record.get("result", {}).get("sha256") != line["sha256"]:
+        raise _wrong(study, f"{folder / CELLS}: cells[{number}].sha256 is not its record's")
+    costs = {"evaluate": record["cost"]}
+    if line.get("tune"):
+        costs["tune"] = _sealed(folder / "cells" / name / "tune.json", line["tune"], study)["cost"]
+    return Cell(
+        arm=line["arm"],
+        seed=line["seed"],
+        tune=str(line.get("tune") or ""),
+        evaluate=line["evaluate"],
+        data=line["data"],
+        code=line["code"],
+        mlflow=line["mlflow"],
+        cost=costs,
+    )
+
+
+def _sealed(path: Path, signature: str, study: str) -> dict[str, Any]:
+    record = _json(path, study)
+    seal = record.pop("seal", None)
+    if seal != files.digest(record):
+        raise _wrong(study, f"{path}: seal is not that of its contents: it was edited")
+    if record.get("signature") != signature:
+        raise _wrong(study, f"{path}: signature is not the {signature} of {CELLS}")
+    return record
+
+
+def _check_grid(raw: Mapping[str, Any], arms: Sequence[Arm], cells: Sequence[Cell], path: Path) -> None:
+    study, names = str(raw["study"]), [f"{cell.arm}@{cell.seed}" for cell in cells]
+    wanted = {f"{arm.name}@{seed}" for arm in arms for seed in raw["seeds"]}
+    if len(names) != len(set(names)) or sorted([*names, *raw["missing"]]) != sorted(wanted):
+        raise _wrong(study, f"{path}: cells and missing are not every arm with every seed")
+    if not cells:
+        raise _wrong(study, f"{path}: no cell is finished, {len(wanted)} are missing")
+    for cell in cells:
+        for field in ("data", "code"):
+            if getattr(cell, field) != getattr(cells[0], field):
+                both = f"{names[0]} and {cell.arm}@{cell.seed}"
+                raise _wrong(study, f"{path}: {both} differ in {field}, so they do not compare")
+
+
+def _add(
+    cell: Cell,
+    frame: pd.DataFrame,
+    asked: dict[str, Asked],
+    shares: dict[tuple[str, int, str], Floats],
+    folder: Path,
+) -> None:
+    """Differences are taken example by example, so all cells have to hold the same ones."""
+    first, where = not asked, folder / "cells" / f"{cell.arm}@{cell.seed}"
+    for name, part in frame.groupby("dataset", sort=True):
+        dataset, examples = str(name), part["example_id"].astype(str).tolist()
+        images, positive = part["image_id"].astype(str).tolist(), part["positive"].to_numpy(bool)
+        if first:
+            asked[dataset] = Asked(str(part["metric"].iloc[0]), examples, images, positive)
+        known = asked.get(dataset)
+        if known is None or (known.examples, known.images) != (examples, images):
+            raise _wrong(folder.name, f"{where} was not asked the same of {dataset} as the cells before it")
+        shares[cell.arm, cell.seed, dataset] = part["score"].to_numpy(float)
+    if absent := sorted(set(asked) - set(frame["dataset"].astype(str))):
+        raise _wrong(folder.name, f"{where} was not asked {absent[0]}")
