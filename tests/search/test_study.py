@@ -141,6 +141,7 @@ def test_a_file_that_is_wrong_is_named(tmp_path, source, says):
 def test_seeds():
     assert seeds_of("3") == (101, 102, 103)
     assert seeds_of("103,101") == (103, 101)
+    assert seeds_of("101") == (101,)
     assert seeds_of("2", development=True) == (1, 2)
     assert seeds_of("7,9", development=True) == (7, 9)
 

@@ -203,7 +203,7 @@ def seeds_of(text: str, development: bool = False) -> tuple[int, ...]:
 
     Args:
         text: a number of seeds (``5``: 101 to 105, or 1 to 5 in development), or the seeds themselves
-            with commas between them (``101,103``).
+            with commas between them (``101,103``); ``101`` alone is that seed, not a hundred and one.
 
     Raises:
         StudyError: for no seed, one given twice, or a development seed in a reported study.
@@ -212,7 +212,7 @@ def seeds_of(text: str, development: bool = False) -> tuple[int, ...]:
         numbers = [int(part) for part in text.split(",") if part.strip()]
     except ValueError:
         raise StudyError(f"--seeds {text!r} is neither a number nor a list such as 101,102") from None
-    if "," not in text:
+    if "," not in text and sum(numbers) < FIRST_SEED:
         first = 1 if development else FIRST_SEED
         numbers = list(range(first, first + sum(numbers)))
     if not numbers:
