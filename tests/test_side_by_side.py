@@ -2,52 +2,65 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
-from workbench.stages import side_by_side
-from workbench.stages.side_by_side import StageFailed, run
-
-# stands in for `python -m workbench.stages.NAME --option VALUE`; argv: -m module option value
-CHILD = """
-import pathlib, sys, time
-place, value = pathlib.Path({folder!r}), sys.argv[4]
-(place / f"{{value}}.began").write_text(str(time.time()))
-time.sleep({seconds}.get(value, 0.3))
-(place / f"{{value}}.ended").write_text(str(time.time()))
-sys.exit(3 if value == "bad" else 0)
+START = """
+import sys
+from workbench.stages.side_by_side import run
+if __name__ == "__main__":
+    run("standin_stage", "--recipe", sys.argv[1].split(","), 2, imports="json")
 """
 
 
 @pytest.fixture
-def stage(tmp_path, monkeypatch):
-    """A stage whose processes note when they begin and end; `slow` takes a minute, `bad` fails."""
-    script = tmp_path / "python"
-    script.write_text(
-        f"#!{sys.executable}\n" + CHILD.format(folder=str(tmp_path), seconds={"slow": 60, "bad": 0.1})
-    )
-    script.chmod(0o755)
-    monkeypatch.setattr(side_by_side.sys, "executable", str(script))
-    return tmp_path
+def run(tmp_path, monkeypatch):
+    """Runs values of the stand-in stage from a process of its own, two at a time."""
+    monkeypatch.setenv("STANDIN_PLACE", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    (tmp_path / "start.py").write_text(START)
+
+    def start(*values):
+        line = [sys.executable, str(tmp_path / "start.py"), ",".join(values)]
+        return subprocess.run(line, capture_output=True, text=True, timeout=50)
+
+    return start
 
 
-def test_every_value_is_run_and_no_more_than_allowed_at_once(stage):
+def test_every_value_is_run_and_no_more_than_allowed_at_once(run, tmp_path):
     values = ("a", "b", "c", "d", "e")
-    run("tune", "--recipe", values, workers=2)
+    assert run(*values).returncode == 0
     spans = [
-        (float((stage / f"{v}.began").read_text()), float((stage / f"{v}.ended").read_text())) for v in values
+        (float((tmp_path / f"{v}.began").read_text()), float((tmp_path / f"{v}.ended").read_text()))
+        for v in values
     ]
     at_once = [sum(begin <= moment < end for begin, end in spans) for moment, _ in spans]
     assert max(at_once) == 2
 
 
-def test_a_failure_is_named_and_ends_the_others(stage):
+def test_a_failure_is_named_and_ends_the_others(run, tmp_path):
     began = time.monotonic()
-    with pytest.raises(StageFailed, match="`python -m tune --recipe bad` ended with exit status 3"):
-        run("tune", "--recipe", ("slow", "bad", "never"), workers=2)
-    assert time.monotonic() - began < 30
-    assert (stage / "slow.began").exists()
-    assert not (stage / "slow.ended").exists()
-    assert not (stage / "never.began").exists()
+    ended = run("slow", "bad", "never")
+    assert "`python -m standin_stage --recipe bad` ended with exit status 3" in ended.stderr
+    assert ended.returncode != 0
+    assert time.monotonic() - began < 45
+    assert (tmp_path / "slow.began").exists()
+    assert not (tmp_path / "slow.ended").exists()
+    assert not (tmp_path / "never.began").exists()
+
+
+def test_an_explained_error_is_one_sentence(run):
+    ended = run("wrong")
+    assert "error: what the user got wrong" in ended.stderr
+    assert "exit status 1" in ended.stderr
+
+
+@pytest.mark.parametrize("module", ["workbench.experiment.fit", "workbench.experiment.score"])
+def test_what_is_imported_before_the_fork_starts_no_thread_of_python(module):
+    count = f"import threading, {module}; print(threading.active_count())"
+    found = subprocess.run([sys.executable, "-c", count], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "1"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -11,6 +12,8 @@ from tqdm import tqdm
 
 Item = TypeVar("Item")
 LOG_SECONDS = 30.0
+# the variable with the terminal line of a process's bars, from 0; tqdm reads its own only at import
+LINE = "WORKBENCH_LINE"
 
 
 def shown(items: Iterable[Item], title: str, total: int | None = None, done: int = 0) -> Iterator[Item]:
@@ -35,4 +38,13 @@ def counting(title: str) -> Iterator[Callable[[int, int], None]]:
 
 def _bar(title: str, total: int | None, done: int) -> tqdm[None]:
     pause = 0.2 if sys.stderr.isatty() else LOG_SECONDS
-    return tqdm(desc=title, total=total, initial=done, mininterval=pause, file=sys.stderr, dynamic_ncols=True)
+    line = int(os.environ[LINE]) if LINE in os.environ else None
+    return tqdm(
+        desc=title,
+        total=total,
+        initial=done,
+        mininterval=pause,
+        file=sys.stderr,
+        dynamic_ncols=True,
+        position=line,
+    )

@@ -10,11 +10,13 @@ from workbench.records import ROWS, Row
 from workbench.stages import side_by_side
 from workbench.stages.guard import stage
 
+SCORE = "workbench.experiment.score"
+
 
 def work(config: Config, root: Path, row: Row | None) -> None:
     """Examines what the stage tune left, one row or all, unless that is done already."""
     if row is None:
-        side_by_side.run("workbench.stages.evaluate", "--row", tuple(ROWS), config.workers)
+        side_by_side.run("workbench.stages.evaluate", "--row", tuple(ROWS), config.workers, SCORE)
         return
     # here, so that the process that only waits for the others does without torch's half a gigabyte
     from workbench.experiment.score import score

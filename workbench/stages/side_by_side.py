@@ -1,15 +1,20 @@
 """One stage in several processes at once: the runs of a comparison do not depend on each other.
 
-On a CPU the micro suite's operations are too small to fill a second thread; several processes do.
+On a CPU the micro suite's operations are too small to fill a second thread; several processes do. They
+are forked from one that has imported torch, transformers and MLflow, so that this is paid for once.
 """
 
 from __future__ import annotations
 
+import importlib
+import multiprocessing
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Sequence
+from multiprocessing.process import BaseProcess
+
+from workbench.progress import LINE
+from workbench.stages.guard import stage
 
 POLL_SECONDS = 0.1
 
@@ -18,33 +23,41 @@ class StageFailed(RuntimeError):
     """A process of the stage ended with an error, which it has printed."""
 
 
-def run(module: str, option: str, values: Sequence[str], workers: int) -> None:
-    """Runs ``python -m <module> <option> <value>`` for every value, `workers` at a time.
+def run(module: str, option: str, values: Sequence[str], workers: int, imports: str) -> None:
+    """Does the work of ``python -m <module> <option> <value>`` for every value, `workers` at a time.
 
     The first failure ends the others, which go on from their checkpoints when the stage is run again.
+
+    Args:
+        imports: the module whose imports the processes share; it must not start threads.
 
     Raises:
         StageFailed: naming the command and its exit status.
     """
-    waiting, running = list(values), dict[str, subprocess.Popen[bytes]]()
+    forks = multiprocessing.get_context("forkserver")
+    forks.set_forkserver_preload([imports])
+    waiting, running = list(values), dict[str, BaseProcess]()
     try:
         while waiting or running:
             while waiting and len(running) < workers:
                 value = waiting.pop(0)
-                line = {"TQDM_POSITION": str(values.index(value))}  # each progress bar has one of its own
-                running[value] = subprocess.Popen(
-                    [sys.executable, "-m", module, option, value], env={**os.environ, **line}
-                )
+                # each progress bar has a line of its own
+                running[value] = forks.Process(target=_one, args=(module, value, values.index(value)))
+                running[value].start()
             for value, process in list(running.items()):
-                status = process.poll()
-                if status:
+                if process.exitcode:
                     command = f"python -m {module} {option} {value}"
-                    raise StageFailed(f"`{command}` ended with exit status {status}")
-                if status == 0:
+                    raise StageFailed(f"`{command}` ended with exit status {process.exitcode}")
+                if process.exitcode == 0:
                     del running[value]
             time.sleep(POLL_SECONDS)
     finally:
         for process in running.values():
             process.terminate()
         for process in running.values():
-            process.wait()
+            process.join()
+
+
+def _one(module: str, value: str, line: int) -> None:
+    os.environ[LINE] = str(line)
+    stage(lambda config, root: importlib.import_module(module).work(config, root, value))
