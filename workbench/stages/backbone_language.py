@@ -22,10 +22,10 @@ SEED, FRESH_SEED, FRESH = 11, 124, 200
 CHECKPOINT_STEPS = 30 * language.BUCKET  # texts come in buckets, so a run resumes at the start of one
 PLANS = {
     "t5": language.Schedule(
-        cycles=(5200, 3200), batch_size=32, learning_rate=2e-3, one_hop_steps=1000, dense_steps=2400
+        cycles=(5200, 3200, 2400), batch_size=32, learning_rate=2e-3, one_hop_steps=1000, dense_steps=2400
     ),
     "llama": language.Schedule(
-        cycles=(4800,), batch_size=32, learning_rate=1.5e-3, one_hop_steps=504, dense_steps=1600
+        cycles=(4800, 2400), batch_size=32, learning_rate=1.5e-3, one_hop_steps=504, dense_steps=1600
     ),
 }
 

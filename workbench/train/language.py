@@ -33,7 +33,7 @@ from transformers import (
 
 from workbench.data.micro.corpus import ONE_HOP, Text, dense, texts
 from workbench.model.associative_init import initialise_llama, initialise_t5
-from workbench.train.rows import Row, causal_row, padded, sequence_row
+from workbench.train.rows import Row, causal_row, embedded, padded, sequence_row
 
 IGNORE = -100
 LanguageModel = T5ForConditionalGeneration | LlamaForCausalLM
@@ -46,10 +46,14 @@ class Schedule:
     """How long and how fast.
 
     Attributes:
-        cycles: lengths in steps of cosines of the rate, each from half the peak of the one before
+        cycles: lengths in steps of cosines of the rate, each but the first from half the peak
             (warm restarts, arXiv 1608.03983). From the second on, tasks that lag are drawn more often.
         one_hop_steps: first steps, on dense one-hop lookups alone.
         dense_steps: step from which the datasets' tasks join in; dense texts make up dense_share then.
+        summed_share: of the descriptions from the second cycle on, in which the words about a thing are
+            summed into one embedding. A Q-Former's queries say a thing that way. A language model of
+            billions of parameters reads such a prompt although it has only read words; one of two
+            million does not.
     """
 
     cycles: tuple[int, ...] = (6000,)
@@ -59,6 +63,7 @@ class Schedule:
     one_hop_steps: int = 400
     dense_steps: int = 1200
     dense_share: float = 0.35
+    summed_share: float = 0.5
     seed: int = 7
 
     @property
@@ -67,12 +72,12 @@ class Schedule:
         return sum(self.cycles)
 
     def rate_share(self, step: int) -> float:
-        """Share of the peak rate: linear warm-up and cosine to 2 % in each cycle, each from half the peak."""
+        """Share of the peak rate: linear warm-up and cosine to 2 % in each cycle."""
         peak = 1.0
         for length in self.cycles:
             if step < length:
                 break
-            step, peak = step - length, peak / 2
+            step, peak = step - length, 0.5
         warm = min(1.0, (step + 1) / self.warmup_steps)
         return peak * warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / length)))
 
@@ -119,9 +124,13 @@ class TextBatches(IterableDataset[list[Row]]):
         step, size = self.first, self.schedule.batch_size
         row_of = causal_row if self.family == "llama" else sequence_row
         while True:
-            rows = [row_of(text, self.tokenizer) for text in islice(self._texts(step), BUCKET * size)]
-            rows.sort(key=lambda row: (len(row.asked), len(row.ids)))
-            order = np.random.default_rng(step).permutation(BUCKET)
+            rng, share = np.random.default_rng(step), self.schedule.summed_share * self._restarted(step)
+            rows = [
+                row_of(text, self.tokenizer, bool(rng.random() < share))
+                for text in islice(self._texts(step), BUCKET * size)
+            ]
+            rows.sort(key=lambda row: (len(row.asked), row.length))
+            order = rng.permutation(BUCKET)
             for i in order:
                 yield rows[int(i) * size : (int(i) + 1) * size]
             step += BUCKET
@@ -133,7 +142,10 @@ class TextBatches(IterableDataset[list[Row]]):
             return (dense(seed, i, kinds=ONE_HOP) for i in count())
         if step < plan.dense_steps:
             return texts(seed, 1.0)
-        return texts(seed, plan.dense_share, lagging_more=step >= plan.cycles[0])
+        return texts(seed, plan.dense_share, lagging_more=self._restarted(step))
+
+    def _restarted(self, step: int) -> bool:
+        return step >= self.schedule.cycles[0]
 
 
 def _answer_loss(logits: Tensor, labels: Tensor) -> Tensor:
@@ -151,13 +163,13 @@ def _answer_loss(logits: Tensor, labels: Tensor) -> Tensor:
 
 def loss_of(model: LanguageModel, rows: Sequence[Row], pad: int) -> Tensor:
     """The loss of a batch of rows, a mean over answers."""
-    ids = padded([row.ids for row in rows], pad)
     answers = padded([answer for row in rows for answer in row.answers], IGNORE)
     parts = [(number, *part) for number, row in enumerate(rows) for part in row.asked]
     if isinstance(model, T5ForConditionalGeneration):
-        return _encoder_decoder_loss(model, ids, parts, answers, pad)
+        return _encoder_decoder_loss(model, *embedded(rows, model.shared, pad), parts, answers)
     # padding lies on the right, where a causal model's labelled tokens do not look
-    hidden = model.model(input_ids=ids).last_hidden_state
+    read, _ = embedded(rows, model.model.embed_tokens, pad)
+    hidden = model.model(inputs_embeds=read).last_hidden_state
     ends = torch.tensor([end for _, _, end in parts])
     kept = answers != IGNORE
     lengths = kept.sum(1)
@@ -168,14 +180,14 @@ def loss_of(model: LanguageModel, rows: Sequence[Row], pad: int) -> Tensor:
 
 def _encoder_decoder_loss(
     model: T5ForConditionalGeneration,
-    ids: Tensor,
+    read: Tensor,
+    mask: Tensor,
     parts: Sequence[tuple[int, int, int]],
     answers: Tensor,
-    pad: int,
 ) -> Tensor:
     """The decoder's loss, plus the encoder's own: the state at each question's end names the answer's
     first token, which is how lookups get a gradient before the decoder has learnt to listen."""
-    hidden = model.encoder(input_ids=ids, attention_mask=(ids != pad).long()).last_hidden_state
+    hidden = model.encoder(inputs_embeds=read, attention_mask=mask).last_hidden_state
     where = padded([range(start, end) for _, start, end in parts], IGNORE)
     number = torch.tensor([number for number, _, _ in parts])[:, None]
     states = hidden[number, where.clamp(min=0)]

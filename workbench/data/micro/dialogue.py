@@ -6,13 +6,11 @@ Offers `follow_up(scene, rng) -> Asked` (fields ``history`` and ``question``; 20
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 
 from workbench.data.micro.asking import Asked, noun, sample, shuffled
 from workbench.data.micro.concepts import BY_NAME
-from workbench.data.micro.language import a, absent, category_of, detail, unique
+from workbench.data.micro.language import a, absent, category_of, detail, in_reading_order, unique
 from workbench.data.micro.questions import PLACES, QA, YES_NO
 from workbench.data.micro.sampling import pick
 from workbench.data.micro.scene import COLOURS, PAINTS, ROWS, SIZES, Placed, Scene
@@ -43,10 +41,6 @@ REASONS = {
 def and_list(parts: list[str]) -> str:
     """``a dog , a cat and a car``."""
     return " , ".join(parts[:-1]) + " and " + parts[-1] if len(parts) > 1 else parts[0]
-
-
-def _in_order(things: Iterable[Placed]) -> list[Placed]:
-    return sorted(things, key=lambda thing: (thing.row, thing.column))
 
 
 # ---------------------------------------------------------------- Visual Dialog's twin
@@ -103,10 +97,10 @@ def conversation(scene: Scene, rng: np.random.Generator) -> tuple[str, str]:
         answer = f"the {thing.concept} is {thing.size} and {thing.colour} . it is at the {thing.place} ."
         return question.format(thing.concept), answer
     if form == 1:
-        names = [a(t.concept) for t in _in_order(scene.objects)]
+        names = [a(t.concept) for t in in_reading_order(scene.objects)]
         return "what is shown here ?", f"the picture shows {and_list(names)} ."
     if form == 2:
-        parts = [f"the {t.concept} is {t.colour}" for t in _in_order(things)]
+        parts = [f"the {t.concept} is {t.colour}" for t in in_reading_order(things)]
         return "which colors do the things have ?", f"{and_list(parts)} ."
     row = pick(rng, ROWS)
     inside = [a(t.concept) for t in sorted(scene.objects, key=lambda t: t.column) if ROWS[t.row] == row]
@@ -125,7 +119,7 @@ def reasoning(scene: Scene, rng: np.random.Generator) -> tuple[str, str]:
     known = sorted(facts & set(REASONS))
     if known and rng.random() < 0.7:
         fact = pick(rng, known)
-        having = {t.concept: t for t in _in_order(scene.objects) if fact in BY_NAME[t.concept].facts}
+        having = {t.concept: t for t in in_reading_order(scene.objects) if fact in BY_NAME[t.concept].facts}
         clause = REASONS[fact][1]
         parts = [
             f"the {t.concept} , because it is {noun(category_of(t))} and {clause}" for t in having.values()
