@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, LlamaConfig, LlamaForCausalLM, T5Config
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForSeq2SeqLM,
+    InstructBlipQFormerConfig,
+    InstructBlipQFormerModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    T5Config,
+)
 from transformers import T5ForConditionalGeneration as T5
 
 from workbench.model.associative_init import (
     LLAMA_OFFSETS,
     T5_OFFSETS,
     initialise_llama,
+    initialise_looking,
     initialise_t5,
     orthonormal,
 )
@@ -112,3 +121,41 @@ def test_models_that_cannot_hold_the_circuit_are_refused():
     for wrong in (llama(heads=4), llama(attention_bias=False), llama(num_key_value_heads=2)):
         with pytest.raises(ValueError, match="attention_bias, equal key and query heads and more than 4"):
             initialise_llama(wrong)
+
+
+def qformer(width=64, heads=2):
+    torch.manual_seed(2)
+    config = InstructBlipQFormerConfig(
+        vocab_size=20, hidden_size=width, num_hidden_layers=2, num_attention_heads=heads,
+        intermediate_size=64, encoder_hidden_size=width, cross_attention_frequency=2, pad_token_id=0,
+    )  # fmt: skip
+    config._attn_implementation = "eager"  # which returns what it looked at
+    return InstructBlipQFormerModel(config).eval(), torch.nn.Parameter(torch.zeros(1, 4, width))
+
+
+def pictures(width=64, count=300):
+    """Pictures of 16 patches that say where they lie and hold random things; and each patch's place of 4."""
+    torch.manual_seed(3)
+    where = torch.randn(16, width)
+    seen = torch.cat([torch.zeros(count, 1, width), where + 0.5 * torch.randn(count, 16, width)], 1)
+    return torch.nn.functional.layer_norm(seen, (width,)), torch.arange(16) // 4
+
+
+def test_each_query_starts_by_looking_at_its_place():
+    model, queries = qformer()
+    seen, place = pictures()
+    initialise_looking(model, queries, seen[:200], place)
+    asked = model.embeddings.layernorm(queries).expand(100, -1, -1)
+    looks = model.encoder.layer[0].crossattention.attention
+    with torch.no_grad():
+        _, weights = looks(asked, encoder_hidden_states=seen[200:])
+    own = [weights[:, :, k, 1:][..., place == k].sum(-1).mean() for k in range(4)]
+    assert min(own) > 0.9
+    assert torch.equal(looks.value.weight, torch.eye(64))  # what is seen there comes out as it is
+
+
+def test_a_qformer_too_narrow_for_its_places_is_refused():
+    model, queries = qformer(width=32, heads=16)
+    seen, place = pictures(width=32)
+    with pytest.raises(ValueError, match="4 places need heads as wide as that"):
+        initialise_looking(model, queries, seen, place)

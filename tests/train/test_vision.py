@@ -48,13 +48,21 @@ def test_the_patches_pooled_for_a_cell_are_where_the_thing_is_drawn(row, column)
     pictures = [np.asarray(render(s), np.float32) for s in (scene, Scene("s", (), noise_seed=4))]
     changed = np.abs(pictures[0] - pictures[1]).mean(2)
     patches = changed.reshape(vision.GRID, vision.PATCH, vision.GRID, vision.PATCH).mean((1, 3))
-    with_class_token = torch.cat([torch.full((1, 1, 1), 1e6), torch.from_numpy(patches).reshape(1, -1, 1)], 1)
-    assert int(vision.pooled(with_class_token)[0, :, 0].argmax()) == 3 * row + column
+    per_cell = vision.pooled(torch.from_numpy(patches).reshape(1, -1, 1))
+    assert int(per_cell[0, :, 0].argmax()) == 3 * row + column
 
 
 def test_pooling_averages():
-    hidden = torch.ones(2, vision.GRID**2 + 1, 3)
+    hidden = torch.ones(2, vision.GRID**2, 3)
     assert torch.allclose(vision.pooled(hidden), torch.ones(2, 9, 3))
+
+
+def test_patches_lie_in_the_cells_that_are_pooled():
+    cells = torch.arange(9)[None]
+    spread = cells[:, vision.cell_of_patches()].float()[..., None]
+    assert torch.allclose(vision.pooled(spread)[..., 0], cells.float())
+    assert spread[0, 0] == 0
+    assert spread[0, -1] == 8
 
 
 def test_pixels_are_normalised_channels_first():
@@ -98,12 +106,13 @@ def test_examination_counts_right_cells_among_those_that_show_something(model):
         torch.nn.init.zeros_(head.weight)
         torch.nn.init.zeros_(head.bias)
         head.bias.data[0] = 1.0  # always says the first class
-        assert head.out_features == vision.TARGETS[name]
+        assert head.out_features == {**vision.TARGETS, "position": 64}[name]
     found = vision.examine(model, classify, seed=9, count=40)
     scenes = [vision.draw(9, i, crowded=False) for i in range(40)]
     sizes = [thing.size for scene in scenes for thing in scene.objects]
     words = [plate.word for scene in scenes for plate in scene.plates]
     assert found["size"] == pytest.approx(sizes.count("small") / len(sizes))
+    assert found["position"] == pytest.approx(1 / 64)  # the first patch
     assert found["word"] == pytest.approx(words.count(vision.PRINTED[0]) / len(words))
 
 

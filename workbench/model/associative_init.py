@@ -1,4 +1,4 @@
-"""Initial weights that let tiny language models look things up in their context.
+"""Initial weights that let tiny models look: language models in their context, a Q-Former at a picture.
 
 In-context lookup ("what color is the dog ?" -> the colour beside "dog") is known to be learnt only
 after a long plateau: associative-recall studies need some 0.5-2 million sequences at this size. The
@@ -8,7 +8,10 @@ to the same token elsewhere, and value/output projections that copy what they se
 Trockman & Kolter 2023, "Mimetic initialization of self-attention layers"). With it, one-hop lookup
 among five objects is learnt from some 30 thousand sequences; without it,
 earlier trials stood at chance after 190 thousand.
-Only initial values are set: the result is an ordinary T5 or Llama.
+A Q-Former has a plateau of its own: as long as its queries attend to all patches alike they learn what
+is in the picture, but not what is where, which is why DETR (arXiv 2005.12872) learns so slowly. BERT's
+weights, from which BLIP-2 starts, are not at hand here, so each query starts by looking at one place.
+Only initial values are set: the result is an ordinary T5, Llama or Q-Former.
 """
 
 from __future__ import annotations
@@ -18,13 +21,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import LlamaForCausalLM, T5ForConditionalGeneration
+from transformers import InstructBlipQFormerModel, LlamaForCausalLM, T5ForConditionalGeneration
 
 LOCAL_SHARPNESS = 5.0  # attention logit of the favoured neighbour
 MATCH_GAIN = 0.5  # scale of equal query and key projections
 SELF_PENALTY = -10.0  # keeps matching heads from finding the token itself
 T5_OFFSETS = (-1, -2, -3, -4)  # neighbours the first heads look at; the rest match
 LLAMA_OFFSETS = (1, 2, 3, 4)
+LOOK_SHARPNESS = 12.0  # attention logit of a patch of the query's own place; 0 for all others
 
 
 def orthonormal(rows: int, columns: int) -> Tensor:
@@ -117,3 +121,44 @@ def initialise_llama(model: LlamaForCausalLM, gain: float = 1.0) -> None:
         attention.v_proj.bias.zero_()
         attention.o_proj.bias.zero_()
         _copying(attention.v_proj, attention.o_proj, heads, gain)
+
+
+@torch.no_grad()
+def initialise_looking(
+    qformer: InstructBlipQFormerModel, query_tokens: nn.Parameter, seen: Tensor, place: Tensor
+) -> None:
+    """Each query starts by averaging the patches of one place, in every layer that looks at the picture.
+
+    Keys say, by least squares, of which place a patch is; each query asks for its own.
+
+    Args:
+        query_tokens: (1, K, D), set to orthogonal vectors of the length that a layer norm gives.
+        seen: (N, 1 + P, V) pictures as the Q-Former sees them, with a [CLS] token in front; V = D.
+        place: (P,) which of the K places each patch belongs to.
+
+    Raises:
+        ValueError: when a head has fewer dimensions than there are places, or V is not D.
+    """
+    count, width = query_tokens.shape[1:]
+    heads = qformer.config.num_attention_heads
+    size = width // heads
+    if size < count or seen.shape[2] != width:
+        raise ValueError(f"{count} places need heads as wide as that, and features of width {width}")
+    patches = seen[:, 1:].flatten(0, 1)
+    one = torch.cat([patches, torch.ones(len(patches), 1)], 1)
+    wanted = nn.functional.one_hot(place, count).float().repeat(len(seen), 1)
+    found = torch.linalg.lstsq(one, wanted).solution.T
+    asking = orthonormal(count, width)
+    query_tokens.copy_(asking[None] * math.sqrt(width))
+    for layer in qformer.encoder.layer:
+        if not layer.has_cross_attention:
+            continue
+        attention, output = layer.crossattention.attention, layer.crossattention.output
+        for part in (attention.query, attention.key):
+            part.weight.zero_()
+        for head in range(heads):
+            rows = slice(head * size, head * size + count)
+            attention.query.weight[rows] = asking * LOOK_SHARPNESS * math.sqrt(size / width)
+            attention.key.weight[rows], attention.key.bias[rows] = found[:, :-1], found[:, -1]
+        attention.value.weight.copy_(torch.eye(width))
+        output.dense.weight.copy_(torch.eye(width))

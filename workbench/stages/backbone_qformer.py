@@ -17,7 +17,7 @@ from workbench.stages.guard import stage
 from workbench.train import blip2
 from workbench.train.pairs import pairs
 
-STEPS, SEED, BATCH, RATE = 4000, 17, 48, 1e-3
+STEPS, SEED, BATCH, RATE = 1600, 17, 48, 1e-3
 PICTURES = (24_000, 8_000)  # of the twins of web_capfilt and coco_caption
 FOLDER = Path("outputs/backbones/qformer")
 PAIRS = Path("outputs/backbones/pairs")  # the pictures' features, for both stages
@@ -32,7 +32,9 @@ def work(config: Config, root: Path) -> None:
     tokenizer, clock = qformer_tokenizer(), Clock()
     data = pairs(vision, *PICTURES, seed=config.data.world_seed, kept=root / PAIRS)
     model = blip2.Stage1(
-        blip2.new_qformer(vision, len(tokenizer)), tokenizer.bos_token_id, tokenizer.pad_token_id
+        blip2.new_qformer(vision, len(tokenizer), data.features[:2000]),
+        tokenizer.bos_token_id,
+        tokenizer.pad_token_id,
     )
     ids = blip2.text_ids(tokenizer)
     last: list[dict[str, float]] = []

@@ -27,10 +27,12 @@ from transformers import (
 from workbench.batch import Batch
 from workbench.data.collate import Collator
 from workbench.data.templates import Templates, training_text
+from workbench.model.associative_init import initialise_looking
 from workbench.model.create import QUERY_STD
 from workbench.train.pairs import Pairs, pick_pairs
+from workbench.train.vision import cell_of_patches
 
-QUERIES = 8
+QUERIES = 9  # one for each place of the grid, where it starts to look
 TEMPERATURE = 0.07
 Ids = Callable[[str], Sequence[int]]  # text to token ids
 SMOOTHING = 0.1  # LAVIS: label smoothing of the contrastive loss
@@ -89,11 +91,18 @@ def qformer_fields(vocabulary: int) -> dict[str, Any]:
     )  # fmt: skip
 
 
-def new_qformer(vision: InstructBlipVisionModel, vocabulary: int) -> Parts:
-    """A Q-Former from nothing (LAVIS starts from BERT), with QUERIES queries and the ViT's layer norm."""
+def new_qformer(vision: InstructBlipVisionModel, vocabulary: int, features: Tensor) -> Parts:
+    """A Q-Former with QUERIES queries and the ViT's layer norm; LAVIS starts from BERT, this from looking.
+
+    Args:
+        features: (N, 65, V) of some pictures, before the layer norm.
+    """
     config = InstructBlipQFormerConfig(**qformer_fields(vocabulary))
     config._attn_implementation = "eager"  # in bf16 on a CPU the fused attention's backward pass is slower
-    return Parts(InstructBlipQFormerModel(config), vision, QUERIES)
+    parts = Parts(InstructBlipQFormerModel(config), vision, QUERIES)
+    seen = parts.post_layernorm(features.float()).detach()
+    initialise_looking(parts.qformer, parts.query_tokens, seen, cell_of_patches())
+    return parts
 
 
 class Stage1(nn.Module):
