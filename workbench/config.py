@@ -39,10 +39,14 @@ class Model:
 
     language_model: Literal["t5", "llama"] = "t5"
     start: str = "backbones/micro"  # folder with blip2-<language_model>, a transformers checkpoint
+    checkpoint: tuple[str, ...] = ()  # what `workbench start` makes that folder of; see model/README.md
+    allow_pickle: bool = False  # let checkpoint name .pth and .bin files, read as bare tensors
     instruction_aware: bool = True
     unaware_form: Literal["drop", "constant"] = "drop"  # no text path at all, or an empty instruction
     num_query_tokens: int = 8
     train_vision_layernorm: bool = True
+    vision_layernorm_eps: float = 0.0  # of that layer norm; 0 is the start's own, LAVIS has 1e-5
+    frozen_precision: Literal["fp32", "bf16", "int8"] = "fp32"  # what the frozen weights are held in
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +66,18 @@ class Train:
     checkpoint_every_steps: int = 100
     validation_examples: int = 32  # per held-in dataset
     precision: Literal["fp32", "bf16"] = "fp32"
+    gradient_checkpointing: bool = False  # layers are computed again on the way back: less memory, more time
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluate:
     """How a model is examined."""
 
+    datasets: tuple[str, ...] = ()  # the ones to answer; empty means all
     split: Literal["val", "test"] = "test"
     batch_size: int = 64
-    num_beams: int = 1  # the paper preset takes 5
+    num_beams: int = 1  # the paper presets take 5
+    repetition_penalty: float = 1.0  # divides the logits of tokens already said; LAVIS takes 1.5
     blind: bool = True  # also without the image
 
 
@@ -124,12 +131,17 @@ def check(config: Config) -> None:
         "train.validation_examples": train.validation_examples,
         "evaluate.batch_size": config.evaluate.batch_size,
         "evaluate.num_beams": config.evaluate.num_beams,
+        "evaluate.repetition_penalty": config.evaluate.repetition_penalty,
         "tracking.system_metrics_seconds": config.tracking.system_metrics_seconds,
     }
     for name, value in positive.items():
         if not value > 0:
             raise ConfigError(f"{name} is {value}; it has to be above 0")
-    not_negative = {"train.warmup_steps": train.warmup_steps, "train.weight_decay": train.weight_decay}
+    not_negative = {
+        "model.vision_layernorm_eps": model.vision_layernorm_eps,
+        "train.warmup_steps": train.warmup_steps,
+        "train.weight_decay": train.weight_decay,
+    }
     for name, value in not_negative.items():
         if value < 0:
             raise ConfigError(f"{name} is {value}; it cannot be negative")

@@ -20,20 +20,29 @@ class Decodes(Protocol):
 
 
 def generate(
-    model: InstructBlip, batch: Batch, tokenizer: Decodes, entry: Entry, num_beams: int
+    model: InstructBlip,
+    batch: Batch,
+    tokenizer: Decodes,
+    entry: Entry,
+    num_beams: int,
+    repetition_penalty: float = 1.0,
 ) -> list[Prediction]:
     """One answer for each example, the same at every batch size.
 
     Args:
         tokenizer: the language model's.
-        entry: gives max_new_tokens and, for beams, length_penalty (LAVIS: 1 for captions, -1 for short
-            answers).
+        entry: gives max_new_tokens and, for beams, length_penalty (LAVIS: 1 for captions; for short
+            answers -1 under T5, which is what it says, and 0 under Vicuna).
         num_beams: 1 is greedy.
+        repetition_penalty: above 1 makes tokens of the answer so far less likely.
     """
     settings: dict[str, Any] = {"max_new_tokens": entry.max_new_tokens, "num_beams": num_beams}
     settings["do_sample"] = False
     if num_beams > 1:
-        settings["length_penalty"] = entry.length_penalty
+        lowest = 0.0 if model.hf.config.use_decoder_only_language_model else -1.0
+        settings["length_penalty"] = max(entry.length_penalty, lowest)
+    if repetition_penalty != 1.0:
+        settings["repetition_penalty"] = repetition_penalty
     with model.answering():
         embeds, mask = model.inputs(batch.to(model.device))
         ids = model.hf.language_model.generate(inputs_embeds=embeds, attention_mask=mask, **settings)

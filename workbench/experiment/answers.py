@@ -34,6 +34,7 @@ def answers(
     *,
     batch_size: int,
     num_beams: int,
+    repetition_penalty: float = 1.0,
     blind: bool = False,
     counted: Callable[[int], None] = lambda examples: None,
 ) -> list[Prediction]:
@@ -51,7 +52,8 @@ def answers(
         if entry.decoding == "rank":
             predictions += rank(model, batch)
         else:
-            predictions += generate(model, batch, collator.tokenizers.language, entry, num_beams)
+            reader = collator.tokenizers.language
+            predictions += generate(model, batch, reader, entry, num_beams, repetition_penalty)
         counted(len(predictions))
     return predictions
 

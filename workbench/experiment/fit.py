@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import statistics
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, PartialState
+from accelerate.utils import broadcast_object_list, gather_object
 from filelock import FileLock
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -46,7 +49,8 @@ def fit(config: Config, recipe: Recipe, root: Path) -> Path:
     """The folder of the finished run: record.json, curve.jsonl, best.safetensors, checkpoint/.
 
     A finished run is returned as it is; one that was killed goes on from its checkpoint and ends with
-    the same bits; two processes that want the same run wait for each other.
+    the same bits; two processes that want the same run wait for each other. Those that accelerate has
+    started together make it together: the first of them writes.
 
     Args:
         root: holds data/prepared, data/features and the start; runs/ lies there, or below DVC_ROOT.
@@ -59,9 +63,12 @@ def fit(config: Config, recipe: Recipe, root: Path) -> Path:
     signature = files.digest(hashes)
     folder = home(root) / "runs" / signature
     folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / ".lock"):
-        if not (folder / record.RECORD).is_file():
+    together = PartialState()
+    with FileLock(folder / ".lock") if together.is_main_process else nullcontext():
+        (finished,) = broadcast_object_list([(folder / record.RECORD).is_file()])
+        if not finished:
             _Run(config, recipe, root, folder, hashes).finish()
+        together.wait_for_everyone()
     return folder
 
 
@@ -74,7 +81,7 @@ def signed(config: Config, recipe: Recipe, root: Path) -> dict[str, str]:
         "factors": _factors(config),
         "sampling": [config.data.sampling, config.data.mixing],
         "templates": source if source == "builtin" else files.file_sha256(root / source),
-        "model": {**asdict(config.model), "start": None},
+        "model": record.switches(config),
         "train": asdict(config.train),
     }
     return {
@@ -98,7 +105,7 @@ class _Run:
         torch.manual_seed(config.train.seed)
         self.accelerator = Accelerator()
         self.model, self.collator = materials(config, root, self.accelerator.device)
-        self.model.prepare_training(config.train.precision)
+        self.model.prepare_training(config.train.precision, config.train.gradient_checkpointing)
         self.optimizer = adamw(self.model.trainable(), config.train)
         names, prepared = record.held_in(config), root / "data/prepared"
         self.examples = {name: load_examples(prepared, name, "train") for name in names}
@@ -119,8 +126,13 @@ class _Run:
         self.progress = Progress(self.signature, 0)
 
     def finish(self) -> None:
-        """Trains what is left and writes the record."""
-        flops = step_flops(self.model, self.batches) * self.config.train.steps
+        """Trains what is left and, in the first process, writes the record."""
+        if not self.accelerator.is_main_process:
+            for _ in self.points():
+                pass
+            return
+        share = step_flops(self.model, self.batches) * self.config.train.steps
+        flops = share * self.accelerator.num_processes  # of equal size
         frozen = self.model.frozen_checksum()
         with tracking.run(
             self.home, self.config, name=f"tune {self.recipe}", signature=self.signature, tags=self.tags()
@@ -155,7 +167,9 @@ class _Run:
         found = checkpoint.load(self.folder / "checkpoint", parameters, self.optimizer, self.signature)
         self.progress = found or self.progress
         done = self.progress.step
-        _cut(self.folder, done)
+        path = self.folder / CURVE if self.accelerator.is_main_process else Path(os.devnull)
+        if self.accelerator.is_main_process:
+            _cut(self.folder, done)
         stream = train(
             self.model,
             self.optimizer,
@@ -167,7 +181,7 @@ class _Run:
             start_step=done,
             steps=train_config.steps,
         )
-        with (self.folder / CURVE).open("a", encoding="utf-8") as curve:
+        with path.open("a", encoding="utf-8") as curve:
             began = time.perf_counter()
             for step, metrics in shown(stream, f"tune {self.recipe}", train_config.steps, done):
                 point = _flat(step, metrics)
@@ -182,23 +196,26 @@ class _Run:
     def validate(self, step: int) -> Curve:
         """Greedy answers to some validation examples of every held-in dataset; keeps the best weights.
 
-        One checkpoint for all datasets, by the mean of their scores (paper section 2.6).
+        One checkpoint for all datasets, by the mean of their scores (paper section 2.6). Each process
+        answers its share.
         """
         scores: Curve = {}
+        rank, world = self.accelerator.process_index, self.accelerator.num_processes
         for name, examples in self.validation.items():
             said = answers(
                 self.model,
                 self.collator,
                 entry(name),
-                examples,
+                examples[rank::world],
                 partial(evaluation_text, tags=False),
                 batch_size=self.config.train.batch_size,
                 num_beams=1,
             )
-            scores[f"val/{name}"] = score(entry(name).metric, said).value
+            scores[f"val/{name}"] = score(entry(name).metric, gather_object(said)).value
         mean = statistics.fmean(scores.values())
         if self.progress.best_score is None or mean > self.progress.best_score:
-            save_weights(self.folder / WEIGHTS, self.model.trainable())
+            if self.accelerator.is_main_process:
+                save_weights(self.folder / WEIGHTS, self.model.trainable())
             self.progress = replace(self.progress, best_score=mean, best_step=step)
         return {"val": mean, **scores}
 

@@ -22,11 +22,12 @@ import torch
 
 from workbench import code, files
 from workbench.config import Config
-from workbench.data.catalog import HELD_IN, entry
+from workbench.data.catalog import BY_NAME, HELD_IN, entry
 from workbench.data.encoder import Encoder
 from workbench.records import Split
 
 RECORD = "record.json"
+START = "start.json"  # beside a start: what it was made of
 _REMEDY = "delete it and rerun its stage, which makes it again from what it computed"
 # Modules whose influence on a result is hashed as data (the examples, the features, the values of the
 # parameters, the rows of the catalogue) or that have none.
@@ -139,9 +140,32 @@ def held_in(config: Config) -> tuple[str, ...]:
     return config.data.held_in or HELD_IN
 
 
+def asked(config: Config) -> tuple[str, ...]:
+    """The datasets to examine a model on.
+
+    Raises:
+        ValueError: for a name that is not in the catalogue.
+    """
+    return tuple(entry(name).name for name in config.evaluate.datasets) or tuple(BY_NAME)
+
+
 def start_folder(config: Config, root: Path) -> Path:
-    """The BLIP-2 start that the configuration names."""
-    return root / config.model.start / f"blip2-{config.model.language_model}"
+    """The BLIP-2 start that the configuration names.
+
+    Raises:
+        RunError: when it was made of something else than model.checkpoint.
+    """
+    folder = root / config.model.start / f"blip2-{config.model.language_model}"
+    wanted, note = list(config.model.checkpoint), folder.with_name(START)
+    if wanted and (not note.is_file() or files.read_json(note).get("checkpoint") != wanted):
+        raise RunError(f"{folder} was not made of model.checkpoint {wanted}; run `workbench start`")
+    return folder
+
+
+def switches(config: Config) -> dict[str, Any]:
+    """The model section but for where the start lies and comes from: its contents are hashed."""
+    section: dict[str, Any] = config.to_dict()["model"]
+    return {key: v for key, v in section.items() if key not in ("start", "checkpoint", "allow_pickle")}
 
 
 def encoder_folder(config: Config, root: Path) -> Path:

@@ -92,15 +92,16 @@ def signed(config: Config, row: Row, root: Path, weights: Path | None) -> dict[s
     """Hashes of everything the answers follow from; the metrics are no part of it."""
     if weights is not None and not weights.is_file():
         raise record.RunError(f"{weights} does not exist; run the stage tune first")
-    settings: dict[str, Any] = {"split": config.evaluate.split, "num_beams": config.evaluate.num_beams}
-    settings |= {"blind": config.evaluate.blind, "model": {**config.to_dict()["model"], "start": None}}
+    chosen = ("split", "num_beams", "repetition_penalty", "blind")
+    settings = {name: getattr(config.evaluate, name) for name in chosen} | {"model": record.switches(config)}
+    datasets = record.asked(config)
     return {
         "row": row,
         "config": files.digest(settings),
         "start": record.folder_hash(record.start_folder(config, root)),
-        **record.data_hashes(root, config, BY_NAME, (config.evaluate.split,)),
+        **record.data_hashes(root, config, datasets, (config.evaluate.split,)),
         "weights": files.file_sha256(weights) if weights else "",
-        "catalogue": record.rows_hash(BY_NAME),
+        "catalogue": record.rows_hash(datasets),
         "code": record.code_hash("workbench.experiment.answers", "workbench.data.templates"),
     }
 
@@ -109,7 +110,7 @@ def rescore(folder: Path) -> list[dict[str, Any]]:
     """Scores the answers on disk with the metrics of today; rewrites predictions.parquet and scores.jsonl."""
     frames: list[pd.DataFrame] = []
     lines: list[dict[str, Any]] = []
-    for name in BY_NAME:
+    for name in (name for name in BY_NAME if (folder / "answers" / f"{name}.parquet").is_file()):
         said = pd.read_parquet(folder / "answers" / f"{name}.parquet")
         for blind, part in said.groupby("blind", sort=True):
             result = metrics.score(entry(name).metric, [_prediction(r) for r in part.to_dict("records")])
@@ -137,20 +138,21 @@ def read_scores(folder: Path) -> list[dict[str, Any]]:
 def _answer_all(config: Config, row: Row, root: Path, weights: Path | None, folder: Path) -> record.Cost:
     """Asks every dataset that has no answers yet; each is kept as soon as it is done."""
     place = folder / "answers"
-    left = [name for name in BY_NAME if not (place / f"{name}.parquet").is_file()]
+    datasets = record.asked(config)
+    left = [name for name in datasets if not (place / f"{name}.parquet").is_file()]
     if left:
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         model, collator = materials(config, root, device)
         if weights is not None:
             load_weights(weights, model.trainable())
         model.requires_grad_(False)  # nothing is trained here, and the FLOP counter trips over parameters
-        for name in shown(left, f"evaluate {row}", len(BY_NAME), len(BY_NAME) - len(left)):
+        for name in shown(left, f"evaluate {row}", len(datasets), len(datasets) - len(left)):
             examples = load_examples(root / "data/prepared", name, config.evaluate.split)
             frame, cost = _ask(config, row, model, collator, examples)
             files.write_json(place / f"{name}.json", cost)
             with files.replacing(place / f"{name}.parquet") as temporary:
                 frame.to_parquet(temporary)
-    parts = [files.read_json(place / f"{name}.json") for name in BY_NAME]
+    parts = [files.read_json(place / f"{name}.json") for name in datasets]
     peak = max(part["peak_memory_bytes"] for part in parts)
     return record.Cost(sum(p["seconds"] for p in parts), sum(p["flops"] for p in parts), peak)
 
@@ -169,6 +171,7 @@ def _ask(
         instruction=partial(evaluation_text, tags=row == "multitask_tagged_tags"),
         batch_size=size,
         num_beams=config.evaluate.num_beams,
+        repetition_penalty=config.evaluate.repetition_penalty,
     )
     with FlopCounterMode(display=False) as counter:  # counting slows down: the first batch stands for all
         said = ask(examples[:size])

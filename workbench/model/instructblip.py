@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +12,8 @@ from typing import Any, Literal, NamedTuple, Self
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import InstructBlipForConditionalGeneration
+from transformers import BitsAndBytesConfig, InstructBlipForConditionalGeneration
+from transformers.modeling_layers import GradientCheckpointingLayer
 
 from workbench.batch import Batch
 from workbench.config import Model
@@ -55,11 +57,17 @@ class InstructBlip(nn.Module):
         trained = (*TRAINED, VISION_LAYERNORM) if switches.train_vision_layernorm else TRAINED
         for name, parameter in hf.named_parameters():
             parameter.requires_grad_(name.startswith(trained))
+        if switches.vision_layernorm_eps:
+            hf.vision_model.post_layernorm.eps = switches.vision_layernorm_eps
+        if switches.frozen_precision == "bf16":
+            _halve(hf.language_model, hf.vision_model.embeddings, hf.vision_model.encoder)
+        self._recomputed: list[nn.Module] = []
         self.train(False)
 
     @classmethod
     def load(cls, folder: Path, switches: Model) -> Self:
-        """Loads a transformers InstructBLIP folder in fp32, whatever its precision on disk.
+        """Loads a transformers InstructBLIP folder in fp32, whatever its precision on disk; its frozen
+        parts are then held as `frozen_precision` says.
 
         Raises:
             ModelError: when a part is missing, unreadable, incomplete or contradicts the switches.
@@ -67,7 +75,7 @@ class InstructBlip(nn.Module):
         check_files(folder, tokenizers=True)
         with reading(folder):
             loaded: Any = InstructBlipForConditionalGeneration.from_pretrained(
-                folder, dtype=torch.float32, output_loading_info=True
+                folder, dtype=torch.float32, output_loading_info=True, **_quantisation(switches)
             )
         hf, report = loaded
         if missing := sorted(report["missing_keys"]):
@@ -94,17 +102,27 @@ class InstructBlip(nn.Module):
         """Where the weights are."""
         return self.hf.query_tokens.device
 
-    def prepare_training(self, precision: Literal["fp32", "bf16"]) -> None:
+    def prepare_training(self, precision: Literal["fp32", "bf16"], checkpointing: bool = False) -> None:
         """Chooses the attention that trains faster: on a CPU in bf16, torch's fused one has a slow backward
-        pass (a third of a micro step), and attention written out gives the same to rounding."""
+        pass (a third of a micro step), and attention written out gives the same to rounding.
+
+        Args:
+            checkpointing: keep only what enters each layer, and compute the layer again on the way back.
+        """
         if precision == "bf16" and self.device.type == "cpu":
             self.hf.set_attn_implementation("eager")
+        if checkpointing:
+            self.hf.gradient_checkpointing_enable({"use_reentrant": False})
+            layers = (*self.hf.qformer.modules(), *self.hf.language_model.modules())
+            self._recomputed = [layer for layer in layers if isinstance(layer, GradientCheckpointingLayer)]
 
     def train(self, mode: bool = True) -> Self:
         """Sets the mode of the trained parts; the frozen ones stay in eval mode (no dropout)."""
         super().train(mode)
         self.hf.vision_model.eval()
         self.hf.language_model.eval()
+        for layer in self._recomputed:  # in eval mode none is; the flag of the layer alone starts no dropout
+            layer.training = mode
         return self
 
     @contextmanager
@@ -195,6 +213,26 @@ class InstructBlip(nn.Module):
             setattr(parent, name, child if attached else None)
 
 
+def _halve(*parts: nn.Module) -> None:
+    """Parameters to bf16; buffers, such as the frequencies of rotary positions, keep their precision."""
+    for part in parts:
+        for parameter in part.parameters():
+            parameter.data = parameter.data.to(torch.bfloat16)
+
+
+def _quantisation(switches: Model) -> dict[str, Any]:
+    """What from_pretrained needs to hold the language model in 8 bits; nothing for other precisions."""
+    if switches.frozen_precision != "int8":
+        return {}
+    if not torch.cuda.is_available() or importlib.util.find_spec("bitsandbytes") is None:
+        raise ModelError(
+            "model.frozen_precision=int8 needs an NVIDIA GPU and bitsandbytes (pip install '.[int8]'); "
+            "install it there, or set model.frozen_precision=bf16"
+        )
+    whole = ["vision_model", "qformer", "language_projection", "lm_head"]
+    return {"quantization_config": BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=whole)}
+
+
 def _text_path(hf: InstructBlipForConditionalGeneration) -> list[tuple[nn.Module, str, nn.Module]]:
     """What LAVIS deletes with qformer_text_input=False: text embeddings and text feed-forwards."""
     embeddings = hf.qformer.embeddings
@@ -205,8 +243,10 @@ def _text_path(hf: InstructBlipForConditionalGeneration) -> list[tuple[nn.Module
 
 def _set_queries(hf: InstructBlipForConditionalGeneration, count: int) -> None:
     """Keeps the first queries, or adds some from N(0, 0.02) of a fixed generator."""
-    given = hf.query_tokens.detach()
-    draw = torch.Generator().manual_seed(EXTRA_QUERIES_SEED)
-    extra = torch.randn(1, max(0, count - given.shape[1]), given.shape[2], generator=draw) * QUERY_STD
-    hf.query_tokens = nn.Parameter(torch.cat([given[:, :count], extra], dim=1))
+    queries = hf.query_tokens.detach()[:, :count].clone()
+    if lacking := count - queries.shape[1]:
+        draw = torch.Generator().manual_seed(EXTRA_QUERIES_SEED)
+        extra = torch.randn(1, lacking, queries.shape[2], generator=draw) * QUERY_STD
+        queries = torch.cat([queries, extra], dim=1)
+    hf.query_tokens = nn.Parameter(queries)
     hf.config.num_query_tokens = count

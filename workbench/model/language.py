@@ -208,7 +208,10 @@ def language_of(lm: PreTrainedModel) -> Language:
 
 
 def _joined(lm: PreTrainedModel, prefix: Tensor, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    embeds = torch.cat([prefix, lm.get_input_embeddings()(ids).to(prefix.dtype)], dim=1)
+    prompt = lm.get_input_embeddings()(ids)
+    # a language model held in bf16 reads bf16; one in fp32 reads what it is given, which autocast may halve
+    dtype = prefix.dtype if prompt.dtype == torch.float32 else prompt.dtype
+    embeds = torch.cat([prefix.to(dtype), prompt.to(dtype)], dim=1)
     return embeds, torch.cat([mask.new_ones(prefix.shape[:2]), mask], dim=1)
 
 

@@ -57,7 +57,8 @@ def _averages(values: Mapping[str, float]) -> dict[str, float]:
         "held_out": HELD_OUT,
         "held_out_figure4": FIGURE4_HELD_OUT,
     }
-    means = {key: statistics.fmean(values[n] for n in names) for key, names in groups.items()}
+    whole = {key: names for key, names in groups.items() if values.keys() >= set(names)}  # evaluate.datasets
+    means = {key: statistics.fmean(values[n] for n in names) for key, names in whole.items()}
     return {f"mean_{key}": round(mean, 2) for key, mean in means.items()}
 
 

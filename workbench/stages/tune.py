@@ -20,10 +20,14 @@ def work(config: Config, root: Path, recipe: Recipe | None) -> None:
         side_by_side.run("workbench.stages.tune", "--recipe", RECIPES[::-1], config.workers, FIT)
         return
     # here, so that the process that only waits for the others does without torch's half a gigabyte
+    from accelerate import PartialState
+
     from workbench.experiment.fit import fit
     from workbench.stages import publish
 
-    publish.tuned(fit(config, recipe, root), root, recipe)
+    folder = fit(config, recipe, root)
+    if PartialState().is_main_process:  # of those that `accelerate launch` started
+        publish.tuned(folder, root, recipe)
 
 
 if __name__ == "__main__":

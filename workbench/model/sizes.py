@@ -1,0 +1,71 @@
+"""The paper's four models as configurations: what they would be, without their weights.
+
+EVA ViT-g and BERT-base's Q-Former are the defaults of transformers' InstructBLIP; its vocabulary is
+BERT's with LAVIS' [DEC]. FLAN-T5 with the activation that LAVIS gives it, Vicuna with LAVIS' [PAD].
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from transformers import (
+    InstructBlipConfig,
+    InstructBlipForConditionalGeneration,
+    InstructBlipQFormerConfig,
+    InstructBlipVisionConfig,
+    LlamaConfig,
+    PreTrainedConfig,
+    T5Config,
+)
+
+QFORMER_VOCABULARY = 30_523
+QUERIES = 32
+
+
+def _flan(width: int, wide: int, heads: int) -> T5Config:
+    return T5Config(
+        vocab_size=32_128, d_model=width, d_kv=64, d_ff=wide, num_layers=24, num_heads=heads,
+        feed_forward_proj="gated-gelu", dense_act_fn="gelu", tie_word_embeddings=False,
+        pad_token_id=0, eos_token_id=1, decoder_start_token_id=0,
+    )  # fmt: skip
+
+
+def _vicuna(width: int, wide: int, layers: int, heads: int) -> LlamaConfig:
+    return LlamaConfig(
+        vocab_size=32_001, hidden_size=width, intermediate_size=wide, num_hidden_layers=layers,
+        num_attention_heads=heads, pad_token_id=32_000, bos_token_id=2, eos_token_id=2,
+    )  # fmt: skip
+
+
+def language_models() -> dict[str, PreTrainedConfig]:
+    """The language models by the names that the presets have after ``paper-``."""
+    return {
+        "flant5xl": _flan(2048, 5120, 32),
+        "flant5xxl": _flan(4096, 10_240, 64),
+        "vicuna7b": _vicuna(4096, 11_008, 32, 32),
+        "vicuna13b": _vicuna(5120, 13_824, 40, 40),
+    }
+
+
+def paper_config(language_model: str) -> InstructBlipConfig:
+    """One of the four in full."""
+    return InstructBlipConfig(
+        vision_config=InstructBlipVisionConfig().to_dict(),
+        qformer_config=InstructBlipQFormerConfig(vocab_size=QFORMER_VOCABULARY).to_dict(),
+        text_config=language_models()[language_model].to_dict(),
+        num_query_tokens=QUERIES,
+        image_token_index=32_000,
+    )
+
+
+def hollow(config: InstructBlipConfig) -> InstructBlipForConditionalGeneration:
+    """The model without weights worth the name, for counting: on the meta device, or wherever it is called.
+
+    FLAN-T5's output layer is its own; transformers shares it with the embeddings until it reads weights
+    that differ.
+    """
+    model = InstructBlipForConditionalGeneration(config)
+    language = model.language_model
+    if getattr(language.config, "scale_decoder_outputs", True) is False:
+        language.lm_head.weight = nn.Parameter(torch.empty_like(language.lm_head.weight))
+    return model

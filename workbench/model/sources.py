@@ -1,0 +1,206 @@
+"""What a start can be made of: a hub id or folder of transformers, a LAVIS file, or our trained weights."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+from safetensors.torch import load_file
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForCausalLM,
+    AutoModelForSeq2SeqLM,
+    BertModel,
+    Blip2ForConditionalGeneration,
+    InstructBlipForConditionalGeneration,
+    PreTrainedConfig,
+)
+
+from workbench.files import file_sha256, read_json
+from workbench.model.folder import ModelError, reading
+from workbench.model.naming import State, from_bert, from_blip2, from_lavis
+from workbench.model.vit import KNOWN, as_instructblip
+
+_HUB_ID = re.compile(r"(?P<name>[\w.-]+/[\w.-]+)(@(?P<revision>[\w.-]+))?")
+_WANTED = ["*.json", "*.txt", "*.model", "*.safetensors"]
+_PICKLES = (".pth", ".pt", ".bin")
+_WHOLE: dict[str, Any] = {
+    "instructblip": InstructBlipForConditionalGeneration,
+    "blip-2": Blip2ForConditionalGeneration,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The weights that one source gives, by InstructBLIP's names.
+
+    Attributes:
+        name: as it is written in model.checkpoint.
+        kind: instructblip, blip-2, vision, language, bert, lavis or trained.
+        folder: where its configuration, tokenizers and preprocessing lie; None for a single file.
+        config: transformers' configuration, of the whole or of the part; None for a single file.
+        revision: the commit of a hub id.
+        files: name -> SHA-256 of what the weights were read from.
+        spare: names in the source that have no place in an InstructBLIP.
+    """
+
+    name: str
+    kind: str
+    state: State
+    files: Mapping[str, str]
+    folder: Path | None = None
+    config: PreTrainedConfig | None = None
+    revision: str = ""
+    spare: list[str] = field(default_factory=list)
+
+
+def read(name: str, root: Path, allow_pickle: bool) -> Part:
+    """Reads one source of model.checkpoint, in the precision that it has on disk.
+
+    Args:
+        name: a path, absolute or below root, or a hub id, ``owner/model`` or ``owner/model@revision``.
+        allow_pickle: whether .pth and .bin files are read at all; they are read as bare tensors, and
+            nothing in them is run.
+
+    Raises:
+        ModelError: naming the source and the remedy.
+    """
+    path = root / name
+    if path.is_file():
+        return _file(name, path, allow_pickle)
+    if path.is_dir():
+        return _folder(name, path, allow_pickle)
+    found = _HUB_ID.fullmatch(name)
+    if not found or path.suffix in (*_PICKLES, ".safetensors"):
+        raise ModelError(f"model.checkpoint names {name}, which is no file, folder or hub id; check the path")
+    folder = _from_hub(found["name"], found["revision"], allow_pickle)
+    return _folder(name, folder, allow_pickle, revision=folder.name)
+
+
+def _from_hub(name: str, revision: str | None, allow_pickle: bool) -> Path:
+    """The snapshot in the hub's cache, whose name is the commit; downloaded unless HF_HUB_OFFLINE is set."""
+    patterns = [*_WANTED, *(["*.bin"] if allow_pickle else [])]
+    try:
+        return Path(snapshot_download(name, revision=revision, allow_patterns=patterns))
+    except (LocalEntryNotFoundError, HfHubHTTPError, HFValidationError, OSError) as error:
+        pinned = name + (f" at {revision}" if revision else "")
+        offline = os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
+        why = (
+            "is not in the hub's cache and HF_HUB_OFFLINE is set; unset it to download the model"
+            if offline
+            else f"cannot be had from the hub ({type(error).__name__}); check its name and the network"
+        )
+        raise ModelError(f"model.checkpoint: {pinned} {why}, or name a local folder") from error
+
+
+def _folder(name: str, folder: Path, allow_pickle: bool, revision: str = "") -> Part:
+    files = sorted(folder.glob("*.safetensors")) or (sorted(folder.glob("*.bin")) if allow_pickle else [])
+    if not (folder / "config.json").is_file() or not files:
+        asked = "" if allow_pickle else " (model.allow_pickle=true reads *.bin as well)"
+        raise ModelError(
+            f"{name} has no config.json beside *.safetensors weights{asked}; check model.checkpoint"
+        )
+    for path in files:
+        refuse_disguise(path)
+    hashes = {path.name: file_sha256(path) for path in files}
+    with reading(folder):
+        config = AutoConfig.from_pretrained(folder)
+    known: dict[str, Any] = {"name": name, "files": hashes, "folder": folder, "revision": revision}
+    kind = config.model_type
+    if kind in _WHOLE:
+        state = _loaded(_WHOLE[kind], folder)[0]
+        if kind == "blip-2":
+            state = from_blip2(state)
+        return Part(kind=kind, state=state, config=config, **known)
+    if kind == "bert":
+        state, _ = _loaded(BertModel, folder)
+        return Part(kind="bert", state=from_bert(state), config=config, **known)
+    if kind in KNOWN or hasattr(config, "patch_size"):
+        _, model = _loaded(AutoModel, folder, torch.float32)
+        vision = as_instructblip(model)
+        state = {f"vision_model.{key}": tensor for key, tensor in vision.state_dict().items()}
+        return Part(kind="vision", state=state, config=vision.config, **known)
+    loader = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
+    state, _ = _loaded(loader, folder)
+    state = {f"language_model.{key}": tensor for key, tensor in state.items()}
+    return Part(kind="language", state=state, config=config, **known)
+
+
+def _loaded(loader: Any, folder: Path, dtype: torch.dtype | str = "auto") -> tuple[State, Any]:
+    """The weights that are really there: what from_pretrained would draw at random is left out."""
+    with reading(folder):
+        model, report = loader.from_pretrained(
+            folder, dtype=dtype, output_loading_info=True, low_cpu_mem_usage=True
+        )
+    state = model.state_dict()
+    return {
+        name: tensor for name, tensor in state.items() if name not in report["missing_keys"]
+    }, model.eval()
+
+
+def _file(name: str, path: Path, allow_pickle: bool) -> Part:
+    hashes = {path.name: file_sha256(path)}
+    if path.suffix == ".safetensors":
+        refuse_disguise(path)
+        with reading(path):
+            return Part(name, "trained", load_file(path), hashes)
+    if path.suffix not in _PICKLES:
+        raise ModelError(f"{path} is neither safetensors nor a LAVIS .pth file; check model.checkpoint")
+    if not allow_pickle:
+        raise ModelError(
+            f"{path} is a pickle; if you trust where it comes from, set model.allow_pickle=true "
+            "(it is read as bare tensors, code in it is refused)"
+        )
+    try:
+        raw = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped(path))
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
+        raise ModelError(
+            f"{path} holds something else than tensors or is damaged; get the file again from its source"
+        ) from error
+    content = raw.get("model", raw) if isinstance(raw, dict) else None
+    if not isinstance(content, dict) or not all(torch.is_tensor(value) for value in content.values()):
+        raise ModelError(f"{path} is not a state dict, plain or under 'model'; name a LAVIS checkpoint")
+    state, spare = from_lavis(content)
+    return Part(name, "lavis", state, hashes, spare=spare)
+
+
+def zipped(path: Path) -> bool:
+    """Whether torch wrote the file in its zip format, which can be mapped instead of read."""
+    with path.open("rb") as opened:
+        return opened.read(4) == b"PK\x03\x04"
+
+
+def refuse_disguise(path: Path) -> None:
+    """Refuses a pickle or zip under the name of a safetensors file, before anything reads it.
+
+    Raises:
+        ModelError: naming the file.
+    """
+    if path.suffix != ".safetensors":
+        return
+    with path.open("rb") as opened:
+        size, first = int.from_bytes(opened.read(8), "little"), opened.read(1)
+    if first != b"{" or size > path.stat().st_size:
+        raise ModelError(
+            f"{path} is named like safetensors but is not (a pickle, or damaged); get it again"
+        )
+
+
+def preprocessing(folder: Path) -> dict[str, Any] | None:
+    """A folder's image_mean and image_std, with how it resamples; None where it says nothing."""
+    for name in ("preprocessor_config.json", "processor_config.json"):
+        if (folder / name).is_file():
+            raw = read_json(folder / name)
+            raw = raw.get("image_processor", raw)
+            if "image_mean" in raw and "image_std" in raw:
+                return {key: raw[key] for key in ("image_mean", "image_std", "resample") if key in raw}
+    return None

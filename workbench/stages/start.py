@@ -1,0 +1,43 @@
+"""`workbench start`: model.start made of what model.checkpoint names, with an account of every weight."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from workbench import files
+from workbench.config import Config
+from workbench.experiment.record import START
+from workbench.model.checkpoint import assemble
+from workbench.model.folder import ModelError
+from workbench.model.sources import read
+from workbench.stages.guard import stage
+
+SHIPPED = "backbones/micro"
+
+
+def work(config: Config, root: Path) -> None:
+    """Makes the start and says what it is made of; start.json beside it has every name."""
+    model = config.model
+    if not model.checkpoint:
+        raise ModelError(
+            "model.checkpoint is empty; list there what the start is made of, see model/README.md"
+        )
+    target = root / model.start
+    if target.resolve() == (root / SHIPPED).resolve():
+        raise ModelError(f"model.start is {SHIPPED}, which comes with the repository; name another folder")
+    parts = [read(name, root, model.allow_pickle) for name in model.checkpoint]
+    account = assemble(parts, model.num_query_tokens, target)
+    files.write_json(target / START, {"checkpoint": list(model.checkpoint), **account})
+    for source in account["sources"]:
+        pin = f", commit {source['revision']}" if source["revision"] else ""
+        kept, lost = len(source["loaded"]), len(source["replaced"])
+        print(f"{source['source']} ({source['kind']}{pin}): {kept} weights loaded, {lost} replaced later")
+    for what in ("drawn", "unexpected", "spare"):
+        names = account[what]
+        if names:
+            print(f"{what}: {len(names)} ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})")
+    print(f"{target / ('blip2-' + account['family'])}: made; {target / START} lists every weight")
+
+
+if __name__ == "__main__":
+    stage(work)
