@@ -20,6 +20,8 @@ from workbench.config import Config, ConfigError, changed
         ({"train.accumulate_steps": 3}, "does not divide"),
         ({"data.sampling": "squareroot"}, "choose one of sqrt, uniform, proportional"),
         ({"data.factors": {"okvqa": -1.0}}, "cannot be negative"),
+        ({"data.exponent": 0.7}, "set data.sampling=power as well"),
+        ({"data.downstream": "okvqa", "data.held_in": ["vqav2"]}, "both set; empty one"),
         ({"model.unaware_form": "constant"}, "instruction_aware=false as well"),
         ({"train.betas": [0.9]}, "has to hold 2 values"),
     ],

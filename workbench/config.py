@@ -27,7 +27,9 @@ class Data:
     size_scale: float = 1.0  # multiplies the catalogue's training sizes
     eval_examples: int = 150  # per dataset and evaluation split, at most
     held_in: tuple[str, ...] = ()  # the datasets to train on; empty means all held-in ones
-    sampling: Literal["sqrt", "uniform", "proportional"] = "sqrt"
+    downstream: str = ""  # one dataset to train on instead, be it held out: fine-tuning (paper, Table 3)
+    sampling: Literal["sqrt", "uniform", "proportional", "power"] = "sqrt"
+    exponent: float = 0.5  # of sampling power: examples ** exponent; sqrt is .5, uniform 0, proportional 1
     factors: Mapping[str, float] = field(default_factory=dict)  # manual weights on top of the sampling
     mixing: Literal["batch", "example"] = "batch"  # one dataset per batch as in LAVIS, or one per example
     templates: str = "builtin"  # or the path of a YAML file: task -> list of templates
@@ -160,6 +162,13 @@ def check(config: Config) -> None:
             f"model.unaware_form is {model.unaware_form!r} while model.instruction_aware is true: "
             "set model.instruction_aware=false as well, or leave unaware_form at drop"
         )
+    if data.sampling != "power" and data.exponent != Data().exponent:
+        raise ConfigError(
+            f"data.exponent is {data.exponent} while data.sampling is {data.sampling!r}, which has its own: "
+            "set data.sampling=power as well"
+        )
+    if data.downstream and data.held_in:
+        raise ConfigError("data.downstream and data.held_in are both set; empty one of them")
     for name, value in data.factors.items():
         if not value >= 0:
             raise ConfigError(f"data.factors.{name} is {value}; a weight cannot be negative")

@@ -38,6 +38,10 @@ Event = dict[str, Any]
 Point = tuple[int, Mapping[str, float]]
 
 
+class Stopped(Exception):
+    """Whoever follows a run's stream wants no more of it; MLflow gets to know it as killed, not failed."""
+
+
 class Track:
     """The open run of this process: appends to its spool file and sends from time to time."""
 
@@ -113,7 +117,7 @@ def run(
         with watching(options.system_metrics_seconds, track.system):
             yield track
         status = "FINISHED"
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Stopped):
         status = "KILLED"
         raise
     finally:

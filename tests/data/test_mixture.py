@@ -16,8 +16,17 @@ def test_probabilities_by_hand():
     assert Mixture(sizes, "sqrt").probabilities == pytest.approx({"small": 1 / 3, "large": 2 / 3})
     assert Mixture(sizes, "uniform").probabilities == pytest.approx({"small": 1 / 2, "large": 1 / 2})
     assert Mixture(sizes, "proportional").probabilities == pytest.approx({"small": 1 / 5, "large": 4 / 5})
+    assert Mixture(sizes, "power", exponent=2.0).probabilities == pytest.approx(
+        {"small": 1 / 17, "large": 16 / 17}
+    )
     weighted = Mixture(sizes, "sqrt", {"small": 3.0}).probabilities
     assert weighted == pytest.approx({"small": 3 / 5, "large": 2 / 5})
+
+
+@pytest.mark.parametrize(("sampling", "exponent"), [("sqrt", 0.5), ("uniform", 0.0), ("proportional", 1.0)])
+def test_a_power_draws_the_same_as_the_rule_that_it_is(sampling, exponent):
+    named, free = Mixture(SIZES, sampling), Mixture(SIZES, "power", exponent=exponent)
+    assert named.draw(3, 5, 64) == free.draw(3, 5, 64)
 
 
 def test_the_papers_mixture():

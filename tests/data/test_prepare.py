@@ -38,6 +38,7 @@ def test_every_dataset_has_its_sizes(prepared: Path) -> None:
     assert set(counts) == {entry.name for entry in CATALOG + EXTERNAL}
     assert counts["web_capfilt"] == {"train": 160, "val": 3, "test": 6}
     assert counts["gqa"] == {"val": 6, "test": 6}
+    assert counts["scienceqa"] == {"train": 10, "val": 6, "test": 6}  # to fine-tune on
     for name, splits in counts.items():
         for split, count in splits.items():
             assert len(load_examples(prepared, name, split)) == count

@@ -119,6 +119,11 @@ def test_llava_instructions_are_used_as_they_are():
     assert training_text(asked, "instruct", Templates.builtin(), 8)[0] == "describe it in detail ."
 
 
+def test_held_out_sets_are_fine_tuned_on_with_their_evaluation_prompt():
+    asked = example("scienceqa", context="birds fly .", question="which flies ?", options="(a) dog (b) hen")
+    assert training_text(asked, "instruct", Templates.builtin(), 8)[0] == evaluation_text(asked)
+
+
 def test_a_missing_field_is_named():
     with pytest.raises(TemplateError, match=r"ocrvqa example 7 has no field 'ocr'"):
         fill("{question} {ocr}", example("ocrvqa", question="who ?"))

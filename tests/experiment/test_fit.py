@@ -13,7 +13,7 @@ import small_world
 from safetensors.torch import load_file
 from small_world import CONFIG
 
-from workbench import code, tracking
+from workbench import code, files, tracking
 from workbench.config import changed
 from workbench.data.features import FeatureStoreError
 from workbench.experiment import fit as fitting
@@ -118,6 +118,7 @@ def test_a_subset_of_the_datasets_ignores_factors_of_the_others(world):
     [
         ({"data.held_in": ["gqa"]}, "data.held_in names gqa, which is held out"),
         ({"data.held_in": ["vqav3"]}, "did you mean 'vqav2'"),
+        ({"data.downstream": "gqa"}, "data.downstream is gqa, which has no training examples"),
         ({"model.start": "backbones/none"}, "check model.start"),
         ({"data.factors": {"vqa": 2.0}}, "data.factors names vqa"),
     ],
@@ -125,6 +126,40 @@ def test_a_subset_of_the_datasets_ignores_factors_of_the_others(world):
 def test_what_does_not_exist_is_named(world, changes, says):
     with pytest.raises(ValueError, match=says):
         fit(changed(CONFIG, changes), "instruct", world)
+
+
+def test_fine_tuning_begins_with_the_weights_of_an_earlier_run(world):
+    earlier = fit(CONFIG, "instruct", world)
+    config = changed(CONFIG, {"data.downstream": "scienceqa", "train.steps": 3})
+    first = []
+    from_start = fit(config, "instruct", world, watch=lambda step, point: first.append(point["loss"]))
+    from_tuned = fit(config, "instruct", world, earlier, lambda step, point: first.append(point["loss"]))
+    assert from_start != from_tuned
+    assert from_tuned.name == files.digest(signed(config, "instruct", world, earlier.name))
+    assert Record.read(from_tuned).examples == {"scienceqa": 12}
+    assert first[0] != first[3]  # the same first batch, read by other weights
+    (earlier / WEIGHTS).unlink()
+    with pytest.raises(RunError, match="cannot be read"):
+        fit(changed(config, {"train.seed": 2}), "instruct", world, earlier)
+
+
+def test_a_watcher_ends_a_run_and_the_next_call_goes_on(world, home):
+    seen = []
+
+    def impatient(step, point):
+        seen.append(step)
+        if "val" in point:
+            raise tracking.Stopped
+
+    with pytest.raises(tracking.Stopped):
+        fit(CONFIG, "instruct", world, watch=impatient)
+    assert seen == [1, 2, 3]
+    (folder,) = (home / "runs").iterdir()
+    assert not (folder / record.RECORD).exists()
+    events = tracking._read(home / "spool" / f"{folder.name}.jsonl")
+    assert events[-1]["status"] == "KILLED"
+    fit(CONFIG, "instruct", world, watch=lambda step, point: seen.append(step))
+    assert seen == [1, 2, 3, 3, 4, 5, 6]  # the checkpoint is of step 2
 
 
 @pytest.fixture

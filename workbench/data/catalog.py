@@ -9,7 +9,9 @@ raised but gives no coefficients, so params.yaml holds ours (data.factors).
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal
 
 Category = Literal[
@@ -116,6 +118,8 @@ EXTERNAL: tuple[Entry, ...] = (
     # real data nobody here wrote; scored zero-shot beside the 26, in no average
     Entry("easy_vqa", "easy-VQA", _VQA, False, "vqa", "exact_match", "generate", QUESTION_PROMPT, 9_673),
 )
+# held-out sets that can be fine-tuned on (data.downstream): training examples of the micro suite
+DOWNSTREAM: Mapping[str, int] = MappingProxyType({"easy_vqa": 2_000, "scienceqa": 1_000})
 BY_NAME = {entry.name: entry for entry in CATALOG + EXTERNAL}
 HELD_IN = tuple(entry.name for entry in CATALOG if entry.held_in)
 HELD_OUT = tuple(entry.name for entry in CATALOG if not entry.held_in)

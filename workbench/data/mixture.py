@@ -31,21 +31,23 @@ class Mixture:
 
     Attributes:
         probabilities: dataset -> p_d, proportional to factor_d * S_d ** e, where S_d counts examples
-            and e is 1/2 (sqrt, the paper's), 0 (uniform) or 1 (proportional).
+            and e is 1/2 (sqrt, the paper's), 0 (uniform), 1 (proportional) or any number (power).
     """
 
     def __init__(
         self,
         sizes: Mapping[str, int],
-        sampling: Literal["sqrt", "uniform", "proportional"] = "sqrt",
+        sampling: Literal["sqrt", "uniform", "proportional", "power"] = "sqrt",
         factors: Mapping[str, float] | None = None,
         mixing: Literal["batch", "example"] = "batch",
+        exponent: float = 0.5,
     ) -> None:
         """
         Args:
             sizes: dataset -> number of training examples; the order does not matter.
             factors: manual weights on top of the sampling, 1 where a dataset is not named.
             mixing: "batch" draws one dataset for the whole global batch (LAVIS), "example" one per item.
+            exponent: e, for sampling "power" alone.
 
         Raises:
             ValueError: for an empty dataset, a factor of an unknown dataset, or no weight at all.
@@ -65,9 +67,8 @@ class Mixture:
             )
         self.sizes = dict(sorted(sizes.items()))
         self.mixing = mixing
-        weights = {
-            name: factors.get(name, 1.0) * size ** _EXPONENTS[sampling] for name, size in self.sizes.items()
-        }
+        power = _EXPONENTS.get(sampling, exponent)
+        weights = {name: factors.get(name, 1.0) * size**power for name, size in self.sizes.items()}
         total = math.fsum(weights.values())
         if not 0 < total < math.inf or min(weights.values()) < 0:
             raise ValueError(

@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 
 from workbench import progress
 from workbench.config import Config
-from workbench.data.catalog import BY_NAME, CATALOG, EXTERNAL, Entry
+from workbench.data.catalog import BY_NAME, CATALOG, DOWNSTREAM, EXTERNAL, Entry
 from workbench.data.micro.render import render
 from workbench.data.micro.scene import Scene
 from workbench.files import file_sha256, read_json, write_json
@@ -112,16 +112,16 @@ def _write(config: Config, out: Path, workers: int) -> dict[str, Any]:
 def sizes(entry: Entry, config: Config) -> dict[Split, int]:
     """How many examples each split of a dataset has.
 
-    train: the catalogue's size x data.size_scale, held-in only; val: train.validation_examples
-    (held-out sets: data.eval_examples, for development; no training looks at them); test:
-    data.eval_examples.
+    train: the catalogue's size x data.size_scale, none for held-out sets but those of DOWNSTREAM; val:
+    train.validation_examples (held-out sets: data.eval_examples, for development; only fine-tuning
+    looks at them); test: data.eval_examples.
 
     Raises:
         PreparedError: when nothing would be left to train on.
     """
     counts: dict[Split, int] = {}
-    if entry.micro_size:
-        counts["train"] = round(entry.micro_size * config.data.size_scale)
+    if full := entry.micro_size or DOWNSTREAM.get(entry.name, 0):
+        counts["train"] = round(full * config.data.size_scale)
         if not counts["train"]:
             scale = config.data.size_scale
             raise PreparedError(f"data.size_scale {scale} leaves {entry.name} nothing to train on: raise it")

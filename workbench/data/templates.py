@@ -181,7 +181,7 @@ def training_text(example: Example, recipe: Recipe, templates: Templates, draw: 
         return bare_input(example), target
     if recipe == "multitask_tagged":
         return f"{tag(dataset)} {bare_input(example)}".rstrip(), target
-    if dataset.task == "as_is":
+    if dataset.task == "as_is" or not dataset.held_in:  # no list of templates was made for held-out sets
         return fill(dataset.prompt, example), target
     lines = templates.by_task[dataset.task]
     return fill(lines[(draw & 0xFFFFFFFF) % len(lines)], example), target

@@ -29,7 +29,7 @@ from workbench.data.prepare import load_examples
 from workbench.data.templates import Templates, evaluation_text, training_text
 from workbench.evaluate.metrics import score
 from workbench.experiment import record
-from workbench.experiment.answers import WEIGHTS, answers, materials, save_weights
+from workbench.experiment.answers import WEIGHTS, answers, load_weights, materials, save_weights
 from workbench.model.instructblip import InstructBlip
 from workbench.progress import shown
 from workbench.records import Recipe
@@ -45,7 +45,13 @@ Curve = dict[str, float]
 CURVE = "curve.jsonl"
 
 
-def fit(config: Config, recipe: Recipe, root: Path) -> Path:
+def fit(
+    config: Config,
+    recipe: Recipe,
+    root: Path,
+    after: Path | None = None,
+    watch: Callable[[int, Curve], None] = lambda step, point: None,
+) -> Path:
     """The folder of the finished run: record.json, curve.jsonl, best.safetensors, checkpoint/.
 
     A finished run is returned as it is; one that was killed goes on from its checkpoint and ends with
@@ -54,32 +60,38 @@ def fit(config: Config, recipe: Recipe, root: Path) -> Path:
 
     Args:
         root: holds data/prepared, data/features and the start; runs/ lies there, or below DVC_ROOT.
+        after: the folder of a finished run whose weights this one begins with; by default the start's.
+        watch: called with each step that is made here and its point of the curve. It may end the run by
+            raising; the next call goes on from the last checkpoint.
 
     Raises:
         ValueError: for missing or damaged inputs, naming file and remedy.
         TrainingDiverged: naming step, dataset and examples.
     """
-    hashes = signed(config, recipe, root)
-    signature = files.digest(hashes)
-    folder = home(root) / "runs" / signature
+    hashes = signed(config, recipe, root, after.name if after else "")
+    folder = home(root) / "runs" / files.digest(hashes)
     folder.mkdir(parents=True, exist_ok=True)
     together = PartialState()
     with FileLock(folder / ".lock") if together.is_main_process else nullcontext():
         (finished,) = broadcast_object_list([(folder / record.RECORD).is_file()])
         if not finished:
-            _Run(config, recipe, root, folder, hashes).finish()
+            _Run(config, recipe, root, folder, hashes, after).finish(watch)
         together.wait_for_everyone()
     return folder
 
 
-def signed(config: Config, recipe: Recipe, root: Path) -> dict[str, str]:
-    """Hashes of everything a tuned model follows from; what concerns only its evaluation is left out."""
+def signed(config: Config, recipe: Recipe, root: Path, after: str = "") -> dict[str, str]:
+    """Hashes of everything a tuned model follows from; what concerns only its evaluation is left out.
+
+    Args:
+        after: the signature of the run whose weights it begins with, which stands for all of that one's.
+    """
     datasets = record.held_in(config)
     source = config.data.templates
     tuned = {
         "datasets": sorted(datasets),
         "factors": _factors(config),
-        "sampling": [config.data.sampling, config.data.mixing],
+        "sampling": [config.data.sampling, config.data.mixing, config.data.exponent],
         "templates": source if source == "builtin" else files.file_sha256(root / source),
         "model": record.switches(config),
         "train": asdict(config.train),
@@ -91,6 +103,7 @@ def signed(config: Config, recipe: Recipe, root: Path) -> dict[str, str]:
         **record.data_hashes(root, config, datasets, ("train", "val")),
         "catalogue": record.rows_hash(datasets),
         "code": record.code_hash("workbench.experiment.fit"),
+        **({"after": after} if after else {}),
     }
 
 
@@ -98,7 +111,13 @@ class _Run:
     """One tuning run on its way to a record."""
 
     def __init__(
-        self, config: Config, recipe: Recipe, root: Path, folder: Path, hashes: Mapping[str, str]
+        self,
+        config: Config,
+        recipe: Recipe,
+        root: Path,
+        folder: Path,
+        hashes: Mapping[str, str],
+        after: Path | None = None,
     ) -> None:
         self.config, self.recipe, self.folder, self.hashes = config, recipe, folder, hashes
         self.home, self.signature = home(root), folder.name
@@ -106,13 +125,16 @@ class _Run:
         self.accelerator = Accelerator()
         self.model, self.collator = materials(config, root, self.accelerator.device)
         self.model.prepare_training(config.train.precision, config.train.gradient_checkpointing)
+        if after is not None:
+            load_weights(after / WEIGHTS, self.model.trainable())
         self.optimizer = adamw(self.model.trainable(), config.train)
         names, prepared = record.held_in(config), root / "data/prepared"
         self.examples = {name: load_examples(prepared, name, "train") for name in names}
         wanted = config.train.validation_examples
         self.validation = {name: load_examples(prepared, name, "val")[:wanted] for name in names}
         sizes = {name: len(examples) for name, examples in self.examples.items()}
-        self.mixture = Mixture(sizes, config.data.sampling, _factors(config), config.data.mixing)
+        data = config.data
+        self.mixture = Mixture(sizes, data.sampling, _factors(config), data.mixing, data.exponent)
         templates = Templates.load(_template_source(config, root))
         self.batches = micro_batches(
             self.mixture,
@@ -125,7 +147,7 @@ class _Run:
         )
         self.progress = Progress(self.signature, 0)
 
-    def finish(self) -> None:
+    def finish(self, watch: Callable[[int, Curve], None]) -> None:
         """Trains what is left and, in the first process, writes the record."""
         if not self.accelerator.is_main_process:
             for _ in self.points():
@@ -137,10 +159,11 @@ class _Run:
         with tracking.run(
             self.home, self.config, name=f"tune {self.recipe}", signature=self.signature, tags=self.tags()
         ) as track:
-            for step, _ in track.follow(self.points()):
+            for step, point in track.follow(self.points()):
                 due = step % self.config.train.checkpoint_every_steps == 0
                 if due or step == self.config.train.steps:
                     self.save(step)
+                watch(step, point)
             assert self.model.frozen_checksum() == frozen, "training changed a frozen weight"
             curve = read_curve(self.folder)
             best = curve[(self.progress.best_step or 1) - 1]

@@ -22,7 +22,7 @@ import torch
 
 from workbench import code, files
 from workbench.config import Config
-from workbench.data.catalog import BY_NAME, HELD_IN, entry
+from workbench.data.catalog import BY_NAME, DOWNSTREAM, HELD_IN, entry
 from workbench.data.encoder import Encoder
 from workbench.records import Split
 
@@ -132,8 +132,15 @@ def held_in(config: Config) -> tuple[str, ...]:
     """The datasets to train on.
 
     Raises:
-        ValueError: for a name that is not in the catalogue or is held out.
+        ValueError: for a name that is not in the catalogue, is held out or has nothing to train on.
     """
+    if only := config.data.downstream:
+        if not entry(only).held_in and only not in DOWNSTREAM:
+            raise RunError(
+                f"data.downstream is {only}, which has no training examples; choose a held-in set or one of "
+                + ", ".join(DOWNSTREAM)
+            )
+        return (only,)
     for name in config.data.held_in:
         if not entry(name).held_in:
             raise RunError(f"data.held_in names {name}, which is held out; remove it")

@@ -21,16 +21,16 @@ DATA = Path(easy_vqa.__file__).parent / "data"
 def micro(split: Split, count: int, seed: int) -> Iterator[tuple[Example, tuple[Path, ...]]]:
     """`count` questions drawn without replacement (all of them when there are fewer), with the 64 x 64 PNG.
 
-    The package has no validation set: ``val`` draws from the training pictures whose number ends in
-    9, so leave those out when you tune on this set.
+    The package has no validation set: ``val`` draws from the training pictures whose number ends in 9,
+    ``train`` from the others.
 
     Raises:
         FileNotFoundError: when the installed package lacks its data.
     """
     folder = DATA / ("test" if split == "test" else "train")
     rows = json.loads((folder / "questions.json").read_text(encoding="utf-8"))
-    if split == "val":
-        rows = [row for row in rows if row[2] % 10 == 9]
+    if split != "test":
+        rows = [row for row in rows if (row[2] % 10 == 9) == (split == "val")]
     chosen = stream(seed, "easy_vqa", split).permutation(len(rows))[:count]
     for row in sorted(int(i) for i in chosen):
         question, answer, picture = rows[row]
