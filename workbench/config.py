@@ -45,7 +45,7 @@ class Model:
     allow_pickle: bool = False  # let checkpoint name .pth and .bin files, read as bare tensors
     instruction_aware: bool = True
     unaware_form: Literal["drop", "constant"] = "drop"  # no text path at all, or an empty instruction
-    num_query_tokens: int = 8
+    num_query_tokens: int = 9
     train_vision_layernorm: bool = True
     vision_layernorm_eps: float = 0.0  # of that layer norm; 0 is the start's own, LAVIS has 1e-5
     frozen_precision: Literal["fp32", "bf16", "int8"] = "fp32"  # what the frozen weights are held in

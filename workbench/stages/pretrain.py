@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -32,6 +33,7 @@ from workbench.stages.backbone import FIGURES, Clock, finish
 from workbench.stages.backbone_language import FOLDER as LANGUAGE
 from workbench.stages.guard import stage
 from workbench.train import blip2
+from workbench.train.alignment import align
 from workbench.train.loop import train
 from workbench.train.optimizer import adamw
 from workbench.train.pairs import Pairs, pairs
@@ -40,7 +42,8 @@ from workbench.train.vision import processor
 
 START = "outputs/backbones/start-{family}"  # before stage 2
 PLAN = Train(seed=23, batch_size=64, learning_rate=1e-3, warmup_steps=100, precision="bf16")
-ROUNDS = (6000, 5000)  # steps; each with a cosine of its own, from half the rate of the one before
+ALIGNMENT = {"steps": 4000, "batch_size": 64, "rate": 1e-3}
+ROUNDS = (1500,)  # steps; each with a cosine of its own, from half the rate of the one before
 FRESH = 300  # validation pictures that the figures are about
 
 
@@ -80,6 +83,9 @@ def work(config: Config, root: Path, family: str) -> None:
     kept = root / backbone_qformer.PAIRS
     data = pairs(vision, *backbone_qformer.PICTURES, seed=config.data.world_seed, kept=kept)
     collator = Collator(tokenizers, data)
+    aligned = align(model, data, words_of(tokenizers), seed=PLAN.seed, **ALIGNMENT)
+    for _ in shown(aligned, f"alignment {family}", ALIGNMENT["steps"]):
+        pass
     for number, steps in enumerate(ROUNDS):
         learn(model, data, collator, number, steps, f"stage 2 {family}, round {number + 1}")
     figures = describe(model, tokenizers, vision, config.data.world_seed) | earlier(root, family)
@@ -87,6 +93,11 @@ def work(config: Config, root: Path, family: str) -> None:
     plain = InstructBlipForConditionalGeneration.from_pretrained(folder)
     del plain.config.reads_instruction  # the start of aware and unaware runs alike
     finish(folder, plain, clock, PLAN.seed, sum(ROUNDS), figures)
+
+
+def words_of(tokenizers: Tokenizers) -> Callable[[str], list[int]]:
+    """Text to the language model's tokens."""
+    return lambda text: list(tokenizers.language(text, add_special_tokens=False).input_ids)
 
 
 def learn(

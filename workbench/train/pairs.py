@@ -14,7 +14,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import InstructBlipVisionModel
 
+from workbench.data.micro.language import in_words
 from workbench.data.micro.render import render
+from workbench.data.micro.scene import Scene
 from workbench.data.sources import coco_caption, web_capfilt
 from workbench.files import digest, replacing
 from workbench.records import Example, Split
@@ -28,10 +30,12 @@ class Pairs:
     Attributes:
         features: (N, 65, V) float16, before the post layer norm.
         examples: N captioning examples; their references are the captions.
+        things: what can be said of the thing in each of a picture's nine cells, "" where there is none.
     """
 
     features: Tensor
     examples: tuple[Example, ...]
+    things: tuple[tuple[str, ...], ...] = ()
 
     @property
     def blank(self) -> Tensor:
@@ -68,19 +72,26 @@ def pairs(
     known = path is not None and path.is_file()
     examples: list[Example] = []
     features: list[Tensor] = []
+    things: list[tuple[str, ...]] = []
     for module, count in ((web_capfilt, web), (coco_caption, coco)):
         source = module.micro(split, count, seed)
         while chunk := list(islice(source, 256)):
             examples += [example for example, _ in chunk]
+            things += [_by_cell(frames[0]) for _, frames in chunk]
             if not known:
                 images = pixels([render(frames[0]) for _, frames in chunk])
                 features.append(encode(vision, images).half())
     if path is None:
-        return Pairs(torch.cat(features), tuple(examples))
+        return Pairs(torch.cat(features), tuple(examples), tuple(things))
     if not known:
         with replacing(path) as temporary:
             save_file({"features": torch.cat(features)}, temporary)
-    return Pairs(load_file(path)["features"], tuple(examples))
+    return Pairs(load_file(path)["features"], tuple(examples), tuple(things))
+
+
+def _by_cell(scene: Scene) -> tuple[str, ...]:
+    cells = {3 * thing.row + thing.column: in_words(thing) for thing in scene.objects}
+    return tuple(cells.get(cell, "") for cell in range(9))
 
 
 def _weights_hash(model: nn.Module) -> str:

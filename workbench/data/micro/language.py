@@ -85,6 +85,11 @@ def detail(scene: Scene, rng: np.random.Generator) -> str:
     return f"there are {len(things)} things . " + " , ".join(parts)
 
 
+def in_words(thing: Placed) -> str:
+    """All that can be said of a thing, as tersely as `describe` says it."""
+    return f"{thing.concept} {thing.place} {thing.size} {thing.colour} {thing.concept}"
+
+
 def describe(
     scene: Scene, rng: np.random.Generator, order: Sequence[str] = (), in_order: bool = False
 ) -> str:
@@ -103,7 +108,7 @@ def describe(
         things = in_reading_order(things)
     elif order:
         things.sort(key=lambda t: order.index(t.concept))
-    parts = [f"{t.concept} {t.place} {t.size} {t.colour} {t.concept}" for t in things]
+    parts = [in_words(thing) for thing in things]
     parts += [f'{ROWS[plate.row]} {COLUMNS[plate.column]} sign "{plate.word}"' for plate in scene.plates]
     return " , ".join(parts) + " ."
 
