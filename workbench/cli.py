@@ -11,12 +11,14 @@ from typing import Annotated, TypeVar
 
 import typer
 
+data = typer.Typer(help="The official datasets: are they there, whole, the paper's?", no_args_is_help=True)
 app = typer.Typer(
     help="Why does InstructBLIP work? Tune it, take parts of it away, and compare.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+app.add_typer(data, name="data", rich_help_panel="Tools")
 STAGES = "Stages (dvc repro runs them in order)"
 STUDIES = "Studies (experiments/)"
 TOOLS = "Tools"
@@ -156,6 +158,43 @@ def ui(port: Annotated[int, typer.Option(help="where to listen on 127.0.0.1")] =
     command += ["--default-artifact-root", (place / "mlruns").as_uri()]
     typer.echo(f"MLflow is starting; in some seconds it is at http://127.0.0.1:{port} (Ctrl-C ends it)")
     os.execvpe(command[0], command, {**os.environ, **settings})
+
+
+Root = Annotated[Path, typer.Argument(help="the folder that holds the official files")]
+
+
+@data.command("check")
+def check_data(
+    root: Root,
+    datasets: Annotated[list[str] | None, typer.Argument(help="some datasets; all by default")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="do not decode pictures and videos")] = False,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", help="pictures side by side")] = 2,
+) -> None:
+    """Say which official datasets are there, what is wrong with them, and where to get the others."""
+    from workbench.data.official import check
+
+    names = _explained(lambda: check.named(datasets or ()))
+    if not root.is_dir():
+        sys.exit(f"error: {root} is not a folder; put the official files below one")
+    examination, well = check.Check(root, not quick, jobs), True
+    for name in names:
+        finding = examination.dataset(name)
+        well = well and finding.state == "present"
+        for line in check.lines(finding):
+            typer.echo(line)
+    for expected, sentence in examination.shared():
+        well = well and expected
+        typer.echo(f"{'shared  ' if expected else 'LEAK    '} {sentence}")
+    raise typer.Exit(0 if well else 1)
+
+
+@data.command("pin")
+def pin_data(root: Root, dataset: Annotated[str, typer.Argument(help="a dataset of the hub")]) -> None:
+    """Take a dataset from the hub at its newest revision, from now on that one: ROOT/hub.json."""
+    from workbench.data.official.hub import pin
+
+    revision = _explained(lambda: pin(root, dataset))
+    typer.echo(f"{dataset} is read from the hub at {revision}")
 
 
 @app.command(rich_help_panel=TOOLS)

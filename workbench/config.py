@@ -23,6 +23,8 @@ class ConfigError(ValueError):
 class Data:
     """What the model learns from and is asked."""
 
+    root: str = "data/official"  # the official files lie below it (suite official)
+    datasets: tuple[str, ...] = ()  # the ones to prepare; empty means all
     world_seed: int = 2023  # every scene, question and annotator of the micro suite follows from it
     size_scale: float = 1.0  # multiplies the catalogue's training sizes
     eval_examples: int = 150  # per dataset and evaluation split, at most

@@ -5,10 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 
 import numpy as np
+import official_root
 import pytest
 from PIL import Image
 
-from workbench.data.images import ImageError, close_archives, content_key, open_image
+from workbench.data import images
+from workbench.data.images import ImageError, close_archives, content_key, holds, open_image
 
 
 def encoded(seed=0, kind="PNG", mode="RGB"):
@@ -60,6 +62,41 @@ def test_a_flipped_byte_in_a_png_is_refused(root):
     (root / "flipped.png").write_bytes(data)
     with pytest.raises(ImageError, match="flipped"):
         open_image(root, "flipped.png")
+
+
+@pytest.mark.parametrize("size", [(11_000, 10_000), (60_000, 60_000)])
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_a_decompression_bomb_is_refused_before_it_unpacks(root, size):
+    official_root.bomb(root / "bomb.png", *size)
+    with pytest.raises(ImageError, match=r"bomb\.png unpacks to .*; shrink"):
+        open_image(root, "bomb.png")
+
+
+def test_an_archive_member_that_unpacks_to_gigabytes_is_not_unpacked(root, monkeypatch):
+    with zipfile.ZipFile(root / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("zeros.png", b"\0" * 5_000_000)
+    monkeypatch.setattr(images, "LARGEST_FILE", 4_000_000)
+    (root / "zeros.png").write_bytes(b"\0" * 5_000_000)
+    for ref in ("bomb.zip/zeros.png", "zeros.png"):
+        with pytest.raises(ImageError, match="has 5000000 bytes, more than 4000000"):
+            open_image(root, ref)
+
+
+def test_pictures_of_a_data_root_are_read_through_the_prepared_folder_that_names_it(root):
+    place = root.parent / "official"
+    place.mkdir()
+    (place / "there.png").write_bytes(encoded(3))
+    (root.parent / "secret.png").write_bytes(encoded())
+    (place / "out.png").symlink_to(root.parent / "secret.png")
+    with pytest.raises(ImageError, match=r"prepared/there\.png does not exist"):
+        open_image(root, "there.png")
+    (root / "manifest.json").write_text('{"data_root": "../official"}')
+    assert content_key(root, "there.png") == sha256(encoded(3)).hexdigest()
+    assert content_key(root, "plain.png") == sha256(encoded()).hexdigest()
+    assert [holds(root, ref) for ref in ("there.png", "plain.png", "absent.png")] == [True, True, False]
+    for ref, says in (("absent.png", "does not exist"), ("out.png", "outside the data root")):
+        with pytest.raises(ImageError, match=says):
+            open_image(root, ref)
 
 
 @pytest.mark.parametrize("ref", ["absent.png", "absent.zip/a.png", "scenes/pool.zip/deep/99.png", "scenes"])

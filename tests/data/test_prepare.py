@@ -74,6 +74,21 @@ def test_two_runs_are_equal_byte_for_byte(prepared: Path, tmp_path: Path) -> Non
     assert contents(tmp_path / "again") == contents(prepared)
 
 
+def test_some_datasets_only_are_the_same_as_among_all(prepared: Path, tmp_path: Path) -> None:
+    prepare(changed(CONFIG, {"data.datasets": ["gqa"]}), tmp_path / "some", workers=1)
+    assert set(read_manifest(tmp_path / "some")["datasets"]) == {"gqa"}
+    assert contents(tmp_path / "some")["gqa/test.parquet"] == contents(prepared)["gqa/test.parquet"]
+
+
+def test_rows_written_piece_by_piece_come_back_and_share_candidates(tmp_path: Path) -> None:
+    source = importlib.import_module("workbench.data.sources.msvd_qa")
+    made = [example for example, _ in source.micro("test", 25, CONFIG.data.world_seed)]
+    assert room.write_examples(tmp_path / "msvd_qa/test.parquet", iter(made), at_once=10) == 25
+    found = load_examples(tmp_path, "msvd_qa", "test")
+    assert found == made
+    assert len({id(example.candidates) for example in found}) == 1
+
+
 def test_another_world_seed_is_another_world(prepared: Path, tmp_path: Path) -> None:
     prepare(changed(CONFIG, {"data.world_seed": 2024}), tmp_path / "other", workers=1)
     assert set(contents(tmp_path / "other")) == set(contents(prepared))
@@ -97,8 +112,10 @@ def test_an_interrupted_run_leaves_what_was_there(tmp_path: Path, monkeypatch: p
 def test_mistakes_are_named(prepared: Path, tmp_path: Path) -> None:
     with pytest.raises(PreparedError, match=r"size_scale 0\.001 leaves okvqa nothing to train on"):
         prepare(changed(CONFIG, {"data.size_scale": 0.001}), tmp_path / "x")
-    with pytest.raises(PreparedError, match="only the micro suite"):
-        prepare(changed(CONFIG, {"suite": "official"}), tmp_path / "x")
+    with pytest.raises(PreparedError, match="is not a folder: put the official files below it"):
+        prepare(changed(CONFIG, {"suite": "official"}), tmp_path / "x", root=tmp_path)
+    with pytest.raises(ValueError, match="did you mean 'gqa'"):
+        prepare(changed(CONFIG, {"data.datasets": ["gpa"]}), tmp_path / "x")
     with pytest.raises(PreparedError, match="run the stage prepare"):
         load_examples(prepared, "gqa", "train")
     with pytest.raises(PreparedError, match="gpa"):

@@ -1,4 +1,8 @@
-"""Pictures by reference: a path below the data root that may lead through a zip archive."""
+"""Pictures by reference: a path below the data root that may lead through a zip archive.
+
+A prepared folder whose manifest names a data root (the official suite) holds only what was made for it;
+its other pictures stay where they are, below that root.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +17,15 @@ from pathlib import Path, PurePosixPath
 
 from PIL import Image
 
+from workbench.files import read_json
+
+LARGEST_FILE = 256 * 1024 * 1024  # bytes of one encoded picture, unpacked if it lies in an archive
+LARGEST_PICTURE = 100_000_000  # pixels: 300 MB decoded
 _OPEN_ARCHIVES = 16
 _REMEDY = "restore the file or rerun the stage prepare"
 # what PIL's decoders are known to raise over damaged bytes
 _DAMAGED = (
     OSError, SyntaxError, ValueError, EOFError, IndexError, OverflowError, struct.error, zlib.error,
-    Image.DecompressionBombError,
 )  # fmt: skip
 
 
@@ -35,16 +42,9 @@ def read_bytes(root: Path, ref: str) -> bytes:
     Raises:
         ImageError: naming the file and the remedy.
     """
-    parts = PurePosixPath(ref).parts
-    if not parts or ref.startswith("/") or "\\" in ref or "\0" in ref or ".." in parts:
-        raise ImageError(
-            f"image reference {ref!r} leaves the data root {root}; write it relative to it, without '..'"
-        )
-    depth = next((i for i, part in enumerate(parts[:-1], 1) if part.endswith(".zip")), len(parts))
-    path = _inside(root, "/".join(parts[:depth]))
-    member = "/".join(parts[depth:])
+    path, member = _located(root, ref)
     try:
-        return _read_member(path, member) if member else path.read_bytes()
+        return _read_member(path, member) if member else _read_file(path)
     except KeyError as error:
         raise ImageError(f"{path} has no member {member!r}; {_REMEDY}") from error
     except (OSError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
@@ -68,9 +68,18 @@ def decode(data: bytes, name: str) -> Image.Image:
     """
     try:
         with Image.open(io.BytesIO(data)) as image:
+            if image.width * image.height > LARGEST_PICTURE:
+                raise ImageError(
+                    f"image {name} unpacks to {image.width} x {image.height} pixels; "
+                    f"shrink it below {LARGEST_PICTURE} or remove it"
+                )
             image.verify()  # checksums and structure; leaves the image unusable
         with Image.open(io.BytesIO(data)) as image:
             return image.convert("RGB")
+    except ImageError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise ImageError(f"image {name} unpacks to too much ({error}); shrink or remove it") from error
     except _DAMAGED as error:
         raise ImageError(f"image {name} is truncated or not a picture ({error}); {_REMEDY}") from error
 
@@ -89,7 +98,29 @@ def close_archives() -> None:
     _archive.cache_clear()
 
 
-def _inside(root: Path, relative: str) -> Path:
+def _located(root: Path, ref: str) -> tuple[Path, str]:
+    """The file that holds a picture, and its name in there if that is an archive."""
+    parts = _parts(root, ref)
+    depth = _depth(parts)
+    file = "/".join(parts[:depth])
+    return inside(_base(root, file), file), "/".join(parts[depth:])
+
+
+def _parts(root: Path, ref: str) -> tuple[str, ...]:
+    parts = PurePosixPath(ref).parts
+    if not parts or ref.startswith("/") or "\\" in ref or "\0" in ref or ".." in parts:
+        raise ImageError(
+            f"image reference {ref!r} leaves the data root {root}; write it relative to it, without '..'"
+        )
+    return parts
+
+
+def _depth(parts: tuple[str, ...]) -> int:
+    """How many of the parts name the file; the others are a member of it."""
+    return next((i for i, part in enumerate(parts[:-1], 1) if part.endswith(".zip")), len(parts))
+
+
+def inside(root: Path, relative: str) -> Path:
     """The real path of an existing file below root; a symbolic link must not lead out of it."""
     real_root = root.resolve()
     try:
@@ -103,9 +134,71 @@ def _inside(root: Path, relative: str) -> Path:
     return path
 
 
+def holds(root: Path, ref: str) -> bool:
+    """Whether a picture is there; its bytes are not looked at.
+
+    Raises:
+        ImageError: when the reference leaves the data root, or its archive is damaged.
+    """
+    parts = _parts(root, ref)
+    file = "/".join(parts[: _depth(parts)])
+    if not (_base(root, file) / file).exists():
+        return False
+    path, member = _located(root, ref)
+    return member in members(path) if member else path.is_file()
+
+
+def members(path: Path) -> frozenset[str]:
+    """The names in an archive.
+
+    Raises:
+        ImageError: when it is damaged.
+    """
+    stat = path.stat()
+    try:
+        return _members(path, stat.st_mtime_ns, stat.st_size)
+    except (OSError, zipfile.BadZipFile) as error:
+        raise ImageError(f"archive {path} cannot be read ({error}); {_REMEDY}") from error
+
+
+@lru_cache(maxsize=_OPEN_ARCHIVES)
+def _members(path: Path, mtime_ns: int, size: int) -> frozenset[str]:
+    with zipfile.ZipFile(path) as archive:
+        return frozenset(archive.namelist())
+
+
+def _base(root: Path, relative: str) -> Path:
+    """The folder that holds a picture: `root`, or the data root that root's manifest names."""
+    if (root / relative).exists():
+        return root
+    manifest = root / "manifest.json"
+    if not manifest.is_file():
+        return root
+    place = _data_root(manifest, manifest.stat().st_mtime_ns)
+    return root if place is None else root / place
+
+
+@lru_cache(maxsize=4)
+def _data_root(manifest: Path, mtime_ns: int) -> str | None:
+    found: str | None = read_json(manifest).get("data_root")
+    return found
+
+
+def _read_file(path: Path) -> bytes:
+    _sized(path, path.stat().st_size)
+    return path.read_bytes()
+
+
 def _read_member(path: Path, member: str) -> bytes:
     stat = path.stat()
-    return _archive(path, stat.st_mtime_ns, stat.st_size, os.getpid()).read(member)
+    archive = _archive(path, stat.st_mtime_ns, stat.st_size, os.getpid())
+    _sized(path / member, archive.getinfo(member).file_size)
+    return archive.read(member)
+
+
+def _sized(path: Path, size: int) -> None:
+    if size > LARGEST_FILE:
+        raise ImageError(f"image {path} has {size} bytes, more than {LARGEST_FILE}; shrink or remove it")
 
 
 @lru_cache(maxsize=_OPEN_ARCHIVES)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import itertools
 import json
 import multiprocessing
 import shutil
@@ -23,10 +24,10 @@ import pyarrow.parquet as pq
 
 from workbench import progress
 from workbench.config import Config
-from workbench.data.catalog import BY_NAME, CATALOG, DOWNSTREAM, EXTERNAL, Entry
+from workbench.data.catalog import BY_NAME, CATALOG, DOWNSTREAM, EXTERNAL, Entry, entry
 from workbench.data.micro.render import render
 from workbench.data.micro.scene import Scene
-from workbench.files import file_sha256, read_json, write_json
+from workbench.files import file_sha256, read_json, replacing, write_json
 from workbench.records import Example, Split
 
 Frame = Scene | Path  # a scene to render, or a PNG to copy
@@ -35,6 +36,7 @@ Job = TypeVar("Job")
 Done = TypeVar("Done")
 
 SPLITS: tuple[Split, ...] = get_args(Split)
+AT_ONCE = 4096  # examples read at a time
 LISTS = ("images", "references", "candidates")
 TEXT = pa.string()
 SCHEMA = pa.schema(
@@ -58,23 +60,28 @@ class Task:
     out: Path
 
 
-def prepare(config: Config, out: Path, workers: int = 2) -> dict[str, Any]:
-    """Writes every dataset of the suite below `out` and returns the manifest.
+def prepare(config: Config, out: Path, workers: int = 2, root: Path | None = None) -> dict[str, Any]:
+    """Writes the datasets of the suite below `out` and returns the manifest.
 
     The folder is built beside `out` and takes its place when it is complete; an interrupted run
     leaves `out` as it was.
 
+    Args:
+        root: what data.root is relative to; the working directory by default.
+
     Raises:
-        PreparedError: when a dataset would have no examples, or the suite is not the micro one.
+        PreparedError: when a dataset would have no examples.
+        ValueError: for an official file that is missing or wrong.
     """
-    if config.suite != "micro":
-        raise PreparedError(
-            f"suite is {config.suite!r}, but only the micro suite can be prepared: set suite to micro"
-        )
+    chosen = [entry(name) for name in config.data.datasets] or [*CATALOG, *EXTERNAL]
+    if config.suite == "official":
+        from workbench.data.official.write import write  # it writes its parts with what is here
+
+        return write(config, chosen, ((root or Path.cwd()) / config.data.root).resolve(), out, workers)
     building = out.parent / f".{out.name}.building"
     shutil.rmtree(building, ignore_errors=True)
     try:
-        manifest = _write(config, building, workers)
+        manifest = _write(config, chosen, building, workers)
     except BaseException:
         shutil.rmtree(building, ignore_errors=True)
         raise
@@ -83,10 +90,8 @@ def prepare(config: Config, out: Path, workers: int = 2) -> dict[str, Any]:
     return manifest
 
 
-def _write(config: Config, out: Path, workers: int) -> dict[str, Any]:
-    tasks = [
-        Task(entry.name, sizes(entry, config), config.data.world_seed, out) for entry in CATALOG + EXTERNAL
-    ]
+def _write(config: Config, chosen: Sequence[Entry], out: Path, workers: int) -> dict[str, Any]:
+    tasks = [Task(row.name, sizes(row, config), config.data.world_seed, out) for row in chosen]
     tasks.sort(key=lambda task: -sum(task.counts.values()))  # the longest first, so that workers end together
     archives: Frames = {}
     for frames in progress.shown(in_parallel(write_dataset, tasks, workers), "datasets", len(tasks)):
@@ -109,7 +114,7 @@ def _write(config: Config, out: Path, workers: int) -> dict[str, Any]:
     return manifest
 
 
-def sizes(entry: Entry, config: Config) -> dict[Split, int]:
+def sizes(row: Entry, config: Config) -> dict[Split, int]:
     """How many examples each split of a dataset has.
 
     train: the catalogue's size x data.size_scale, none for held-out sets but those of DOWNSTREAM; val:
@@ -120,12 +125,12 @@ def sizes(entry: Entry, config: Config) -> dict[Split, int]:
         PreparedError: when nothing would be left to train on.
     """
     counts: dict[Split, int] = {}
-    if full := entry.micro_size or DOWNSTREAM.get(entry.name, 0):
+    if full := row.micro_size or DOWNSTREAM.get(row.name, 0):
         counts["train"] = round(full * config.data.size_scale)
         if not counts["train"]:
             scale = config.data.size_scale
-            raise PreparedError(f"data.size_scale {scale} leaves {entry.name} nothing to train on: raise it")
-    counts["val"] = config.train.validation_examples if entry.held_in else config.data.eval_examples
+            raise PreparedError(f"data.size_scale {scale} leaves {row.name} nothing to train on: raise it")
+    counts["val"] = config.train.validation_examples if row.held_in else config.data.eval_examples
     counts["test"] = config.data.eval_examples
     return counts
 
@@ -174,24 +179,35 @@ def _png(frame: Frame) -> bytes:
 # ---------------------------------------------------------------- examples on disk
 
 
-def write_examples(path: Path, examples: Iterable[Example]) -> None:
-    """One row per example; `fields` as a JSON object.
+def write_examples(path: Path, examples: Iterable[Example], at_once: int = 65_536) -> int:
+    """One row per example; `fields` as a JSON object. The file is whole or absent.
+
+    Args:
+        at_once: how many examples are in memory, and in a row group.
+
+    Returns:
+        How many there were.
 
     Raises:
         PreparedError: when there are none.
     """
-    rows = [
-        {name: getattr(example, name) for name in SCHEMA.names}
-        | {name: list(getattr(example, name)) for name in LISTS}
-        | {"fields": json.dumps(dict(example.fields), sort_keys=True, ensure_ascii=False)}
-        for example in examples
-    ]
-    if not rows:
-        raise PreparedError(
-            f"{path.parent.name} has no {path.stem} examples: look at its source and its sizes"
-        )
+    waiting, written = iter(examples), 0
     path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.Table.from_pylist(rows, SCHEMA), path)
+    with replacing(path) as temporary, pq.ParquetWriter(temporary, SCHEMA) as writer:
+        while rows := [_row(example) for example in itertools.islice(waiting, at_once)]:
+            writer.write_table(pa.Table.from_pylist(rows, SCHEMA))
+            written += len(rows)
+        if not written:
+            raise PreparedError(
+                f"{path.parent.name} has no {path.stem} examples: look at its source and its sizes"
+            )
+    return written
+
+
+def _row(example: Example) -> dict[str, Any]:
+    row: dict[str, Any] = {name: getattr(example, name) for name in SCHEMA.names}
+    row |= {name: list(getattr(example, name)) for name in LISTS}
+    return row | {"fields": json.dumps(dict(example.fields), sort_keys=True, ensure_ascii=False)}
 
 
 def load_examples(root: Path, dataset: str, split: Split) -> list[Example]:
@@ -205,18 +221,25 @@ def load_examples(root: Path, dataset: str, split: Split) -> list[Example]:
         raise PreparedError(
             f"there is no {path}: check the dataset's name and split, then run the stage prepare"
         )
+    shared: dict[tuple[str, ...], tuple[str, ...]] = {}  # thousands of questions rank the same candidates
+    examples: list[Example] = []
     try:
-        rows = pq.read_table(path, schema=SCHEMA).to_pylist()
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(AT_ONCE):
+                examples += [_example(row, shared) for row in batch.to_pylist()]
     except (pa.ArrowInvalid, OSError) as error:
         raise PreparedError(
             f"{path} cannot be read ({error}): delete it and run the stage prepare"
         ) from error
-    if not rows:
+    if not examples:
         raise PreparedError(f"{path} holds no examples: run the stage prepare again")
-    return [
-        Example(**row | {name: tuple(row[name]) for name in LISTS} | {"fields": json.loads(row["fields"])})
-        for row in rows
-    ]
+    return examples
+
+
+def _example(row: dict[str, Any], shared: dict[tuple[str, ...], tuple[str, ...]]) -> Example:
+    lists = {name: tuple(row[name]) for name in LISTS}
+    lists["candidates"] = shared.setdefault(lists["candidates"], lists["candidates"])
+    return Example(**row | lists | {"fields": json.loads(row["fields"])})
 
 
 def read_manifest(root: Path) -> dict[str, Any]:

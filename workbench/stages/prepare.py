@@ -11,7 +11,7 @@ from workbench.stages.guard import stage
 
 def work(config: Config, root: Path) -> None:
     """Writes data/prepared."""
-    prepare(config, root / "data/prepared")
+    prepare(config, root / "data/prepared", root=root)
 
 
 if __name__ == "__main__":

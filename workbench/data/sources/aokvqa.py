@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 
@@ -11,7 +12,12 @@ from workbench.data.micro.pools import Item, coco, item
 from workbench.data.micro.questions import FACT_QUESTIONS, QA, YES_NO, questions
 from workbench.data.micro.sampling import KNOWN, stream
 from workbench.data.micro.scene import Scene
-from workbench.records import Split
+from workbench.data.official.choices import listed as lettered
+from workbench.data.official.pictures import coco as coco_picture
+from workbench.data.official.reading import json_rows
+from workbench.data.official.releases import file_of
+from workbench.data.official.rows import Note, Row, made, refuse
+from workbench.records import Example, Split
 
 
 def asked(split: Split, index: int, seed: int) -> tuple[Scene, QA]:
@@ -46,3 +52,29 @@ def micro(split: Split, count: int, seed: int) -> Iterator[Item]:
             "direct_answers": ", ".join(crowd(qa, rng)),
         }
         yield item("aokvqa", split, index, (scene,), (qa.answer,), fields, choices)
+
+
+def official(split: Split, root: Path, note: Note = refuse) -> Iterator[Example]:
+    """The official files: one example per question, four choices, ten direct answers as a field."""
+
+    def make(row: Row) -> Iterator[Example]:
+        choices = row.texts("choices")
+        image_id, picture = coco_picture(root, row.number("image_id"), row)
+        hard = row.values.get("difficult_direct_answer") is True
+        yield Example(
+            dataset="aokvqa",
+            example_id=f"aokvqa_{row.name('question_id')}",
+            image_id=image_id,
+            images=(picture,),
+            references=(choices[row.index("correct_choice_idx", len(choices))],),
+            fields={
+                "question": row.text("question"),
+                "options": lettered(choices, row),
+                "direct_answers": ", ".join(row.texts("direct_answers")),
+                # official scoring of direct answers leaves these questions out
+                "difficult_direct_answer": "yes" if hard else "no",
+            },
+            candidates=choices,
+        )
+
+    yield from made(json_rows(root, file_of(root, "aokvqa", split)), make, note)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from workbench.data.micro.dialogue import reasoning
 from workbench.data.micro.pools import Item, coco, item
 from workbench.data.micro.sampling import stream
-from workbench.records import Split
+from workbench.data.official import llava
+from workbench.data.official.rows import Note, refuse
+from workbench.records import Example, Split
 
 
 def micro(split: Split, count: int, seed: int) -> Iterator[Item]:
@@ -16,3 +19,8 @@ def micro(split: Split, count: int, seed: int) -> Iterator[Item]:
         scene = coco(split, index, seed)
         question, answer = reasoning(scene, stream(seed, "llava_reasoning", split, index))
         yield item("llava_reasoning", split, index, (scene,), (answer,), {"question": question})
+
+
+def official(split: Split, root: Path, note: Note = refuse) -> Iterator[Example]:
+    """The official file: one example per conversation, its first turn."""
+    return llava.examples("llava_reasoning", split, root, note)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from workbench.data.micro.asking import choose
 from workbench.data.micro.concepts import BY_NAME
 from workbench.data.micro.motion import STARS, VOCABULARY, draw_clip, questions
 from workbench.data.micro.pools import Item, item, scene_id
 from workbench.data.micro.sampling import stream
-from workbench.records import Split
+from workbench.data.official import video_qa
+from workbench.data.official.rows import Note, refuse
+from workbench.records import Example, Split
 
 KINDS = ("actor", "event", "way", "becomes", "end_count", "colour", "size")
 PER_CLIP = 3
@@ -26,3 +29,8 @@ def micro(split: Split, count: int, seed: int) -> Iterator[Item]:
         qa = choose(found, rng, PER_CLIP)[turn]
         fields = {"question": qa.question}
         yield item("msrvtt_qa", split, index, clip.frames, (qa.answer,), fields, VOCABULARY)
+
+
+def official(split: Split, root: Path, note: Note = refuse) -> Iterator[Example]:
+    """The official files: one example per question, the most frequent training answers as candidates."""
+    return video_qa.examples("msrvtt_qa", "video", split, root, note)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 from workbench.data.micro.asking import choose, crowd
 from workbench.data.micro.concepts import BY_NAME
@@ -11,7 +12,9 @@ from workbench.data.micro.pools import Item, coco, item
 from workbench.data.micro.questions import FACT_QUESTIONS, QA, YES_NO, questions
 from workbench.data.micro.sampling import stream
 from workbench.data.micro.scene import Scene
-from workbench.records import Split
+from workbench.data.official import vqa
+from workbench.data.official.rows import Note, refuse
+from workbench.records import Example, Split
 
 
 def asked(split: Split, index: int, seed: int) -> tuple[Scene, QA]:
@@ -41,3 +44,8 @@ def micro(split: Split, count: int, seed: int) -> Iterator[Item]:
         scene, qa = asked(split, index, seed)
         answers = crowd(qa, stream(seed, "okvqa answers", split, index))
         yield item("okvqa", split, index, (scene,), answers, {"question": qa.question})
+
+
+def official(split: Split, root: Path, note: Note = refuse) -> Iterator[Example]:
+    """The official files: one example per question, with ten references."""
+    return vqa.examples("okvqa", split, root, note)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from workbench.data.micro.asking import shuffled
 from workbench.data.micro.pools import Item, item
 from workbench.data.micro.questions import questions
 from workbench.data.micro.sampling import stream
+from workbench.data.official.rows import Note, refuse
+from workbench.data.official.vqa import turned
 from workbench.data.sources import okvqa
-from workbench.records import Split
+from workbench.records import Example, Split
 
 
 def micro(split: Split, count: int, seed: int) -> Iterator[Item]:
@@ -21,3 +24,8 @@ def micro(split: Split, count: int, seed: int) -> Iterator[Item]:
         same = shuffled([other.question for other in found if other.answer == qa.answer], rng)
         references = list(dict.fromkeys([qa.question, *same]))[:5]
         yield item("okvqa_qg", split, index, (scene,), references, {"answer": qa.answer})
+
+
+def official(split: Split, root: Path, note: Note = refuse) -> Iterator[Example]:
+    """One example per question of okvqa; that question is its reference."""
+    return turned("okvqa_qg", okvqa.official(split, root, note))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
@@ -13,7 +14,12 @@ from workbench.data.micro.pools import Item, item, scene_id
 from workbench.data.micro.questions import QA, questions
 from workbench.data.micro.sampling import draw_scene, pick, stream
 from workbench.data.micro.scene import Scene
-from workbench.records import Split
+from workbench.data.official.pictures import below
+from workbench.data.official.reading import json_rows
+from workbench.data.official.releases import file_of
+from workbench.data.official.rows import Note, Row, made, refuse
+from workbench.data.official.vqa import answers
+from workbench.records import Example, Split
 
 KINDS = ("colour", "which_category", "which_colour", "word")  # a crop moves things: never where
 UNANSWERABLE = "unanswerable"
@@ -42,3 +48,20 @@ def unanswerable(scene: Scene, qa: QA, rng: np.random.Generator) -> tuple[Scene,
     question = f"what color is the {absent(scene, rng)} ?"
     defect = replace(scene, blur=float(rng.uniform(0.1, 0.35)))
     return defect, QA("missing", question, UNANSWERABLE, qa.candidates)
+
+
+def official(split: Split, root: Path, note: Note = refuse) -> Iterator[Example]:
+    """The official file: one example per picture, with ten references, however sure they were."""
+
+    def make(row: Row) -> Iterator[Example]:
+        name = row.text("image")
+        yield Example(
+            dataset="vizwiz",
+            example_id=f"vizwiz_{PurePosixPath(name).stem}",
+            image_id=f"vizwiz/{PurePosixPath(name).stem}",
+            images=(below(root, "vizwiz/val", name, row),),
+            references=answers(row),
+            fields={"question": row.text("question")},
+        )
+
+    yield from made(json_rows(root, file_of(root, "vizwiz", split)), make, note)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from workbench.data.micro.pools import Item, item
 from workbench.data.micro.questions import questions
 from workbench.data.micro.sampling import stream
+from workbench.data.official.rows import Note, refuse
+from workbench.data.official.vqa import turned
 from workbench.data.sources import vqav2
-from workbench.records import Split
+from workbench.records import Example, Split
 
 
 def micro(split: Split, count: int, seed: int) -> Iterator[Item]:
@@ -19,3 +22,8 @@ def micro(split: Split, count: int, seed: int) -> Iterator[Item]:
         same = [other.question for other in questions(scene, vqav2.KINDS, rng) if other.answer == qa.answer]
         references = list(dict.fromkeys([qa.question, *same]))[:5]
         yield item("vqav2_qg", split, index, (scene,), references, {"answer": qa.answer})
+
+
+def official(split: Split, root: Path, note: Note = refuse) -> Iterator[Example]:
+    """One example per question of vqav2; that question is its reference."""
+    return turned("vqav2_qg", vqav2.official(split, root, note))

@@ -1,0 +1,184 @@
+"""`workbench data check` on an empty root, a half-filled one and one with planted faults."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+
+import official_root
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from workbench.cli import app
+from workbench.data.official.check import Check, archive_faults, lines
+from workbench.data.official.releases import RELEASES
+
+
+@pytest.fixture
+def small(monkeypatch):
+    for name, release in official_root.small_releases().items():
+        monkeypatch.setitem(RELEASES, name, release)
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory):
+    return official_root.fill(tmp_path_factory.mktemp("official"))
+
+
+def checked(*arguments):
+    done = CliRunner().invoke(app, ["data", "check", *map(str, arguments)])
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+    return done.exit_code, done.output
+
+
+def test_an_empty_root_lacks_everything_and_says_where_it_is_to_be_had(tmp_path):
+    code, said = checked(tmp_path)
+    assert code == 1
+    assert [line.split()[1] for line in said.splitlines() if line.startswith("missing")] == list(RELEASES)
+    for release in RELEASES.values():
+        assert f"licence: {release.licence}; get it: {release.home}" in said
+    assert "vsr/test.jsonl: is missing" in said
+    assert "vsr/dev.jsonl: is missing (for development only)" in said
+
+
+def test_a_whole_root_is_present(filled, small):
+    code, said = checked(filled)
+    states = {line.split()[1]: line for line in said.splitlines() if line.startswith(("present", "partial"))}
+    assert set(states) == set(RELEASES)
+    assert all(line.startswith("present") for line in states.values()), said
+    assert "present  visdial  test 20" in said
+    assert code == 0, said
+
+
+def test_the_papers_sizes_are_asked_for(filled):
+    code, said = checked(filled, "gqa", "--quick")
+    assert code == 1
+    assert "partial  gqa  test 2" in said
+    assert "gqa/testdev_balanced_questions.json, test: 2 examples, but the paper's gqa has 12,578" in said
+
+
+def test_a_half_filled_root_says_what_is_there_and_what_is_not(tmp_path, filled, small):
+    for name in (
+        "vsr/test.jsonl",
+        "gqa/testdev_balanced_questions.json",
+        "okvqa/mscoco_val2014_annotations.json",
+    ):
+        official_root.write(tmp_path, name, (filled / name).read_text(encoding="utf-8-sig"))
+    official_root.picture(tmp_path, "coco/val2017/000000050403.jpg")
+    said = checked(tmp_path)[1]
+    assert "partial  vsr  test 2\n           vsr/dev.jsonl: is missing (for development only)" in said
+    assert (
+        "partial  gqa  test 2\n           gqa/images/n161313.jpg, the picture of gqa_20130: is missing"
+        in said
+    )
+    assert "partial  okvqa\n           okvqa/OpenEnded_mscoco_train2014_questions.json: is missing" in said
+    assert "missing  nocaps" in said
+
+
+def plant(root: Path) -> None:
+    """One fault in each of many files."""
+
+    def edit(name, change):
+        content = json.loads((root / name).read_text(encoding="utf-8-sig"))
+        change(content)
+        (root / name).write_text(json.dumps(content))
+
+    edit("okvqa/mscoco_val2014_annotations.json", lambda c: c["annotations"][0].update(answers=[]))
+    edit("gqa/testdev_balanced_questions.json", lambda c: c["20130"].update(question=""))
+    edit("vizwiz/val.json", lambda c: c.append(c[0]))
+    edit("aokvqa/aokvqa_v1p0_val.json", lambda c: c[1].update(correct_choice_idx=4))
+    edit(
+        "nocaps/nocaps_val_4500_captions.json",
+        lambda c: c["images"][1].update(file_name="../../../etc/passwd"),
+    )
+    edit("textvqa/TextVQA_0.5.1_val.json", lambda c: c["data"].pop())
+    path = root / "flickr30k/flickr30k-images/1002.jpg"
+    path.write_bytes(path.read_bytes()[:-200])
+    (root / "iconqa/test/choose_txt/9/image.png").write_bytes(b"\x89PNG\r\n\x1a\nnot")
+    official_root.bomb(root / "hatefulmemes/img/42953.png", 11_000, 10_000)
+    video = root / "msvd_qa/videos/yt3_0_5.avi"
+    video.write_bytes(video.read_bytes()[:3000])
+    (root / "scienceqa/images/test/4/image.png").unlink()
+    secret = official_root.picture(root.parent, "secret.png")
+    (root / "scienceqa/images/test/4/image.png").symlink_to(secret)
+    with (root / "scienceqa/problems.json").open("a") as file:
+        file.write("{")
+    with (root / "vsr/test.jsonl").open("a") as file:
+        file.write('{"image": "000000050403.jpg", "caption": "x", "label": NaN}\r\n')
+
+
+PLANTED = {
+    "okvqa": "okvqa/mscoco_val2014_annotations.json, record 0: has no answer that is not empty",
+    "gqa": "gqa/testdev_balanced_questions.json, record '20130': the field 'question' is empty",
+    "vizwiz": "vizwiz/val.json, example vizwiz_VizWiz_val_00000000: its name stands twice",
+    "aokvqa": "record 1: the field 'correct_choice_idx' is 4, but there are only 4",
+    "nocaps": "record 1: the image name '../../../etc/passwd' leads out of nocaps/images",
+    "textvqa": "test: 1 examples, but the paper's textvqa has 2",
+    "flickr30k": "flickr30k/flickr30k-images/1002.jpg, the picture of flickr30k_1002: image",
+    "iconqa": "iconqa/test/choose_txt/9/image.png, the picture of iconqa_9: image",
+    "hatefulmemes": "unpacks to 11000 x 10000 pixels",
+    "msvd_qa": "msvd_qa/videos/yt3_0_5.avi: is",
+    "scienceqa": "outside the data root",
+    "vsr": "vsr/test.jsonl, line 3: is broken or cut off (NaN is no JSON)",
+}
+
+
+def test_planted_faults_are_named_and_nothing_else_is(tmp_path, small):
+    root = official_root.fill(tmp_path / "root")
+    plant(root)
+    examination = Check(root)
+    findings = {name: examination.dataset(name) for name in RELEASES}
+    partial = {name for name, finding in findings.items() if finding.state == "partial"}
+    assert partial == {*PLANTED, "okvqa_qg", "aokvqa_qg"}
+    for name, says in PLANTED.items():
+        said = "\n".join(lines(findings[name]))
+        assert says in said
+        assert "get it: " in said
+    assert any("is broken or cut off" in fault for fault in findings["scienceqa"].faults)
+
+
+def test_a_picture_that_is_trained_on_and_tested_is_named(tmp_path, small):
+    root = official_root.fill(tmp_path / "root")
+    rows = [json.loads(line) for line in (root / "vsr/test.jsonl").read_text().splitlines()]
+    rows = [{**row, "image": "000000000100.jpg"} for row in rows]
+    official_root.write(root, "vsr/test.jsonl", official_root.lines(rows))
+    known = root / "coco/train2014/COCO_train2014_000000000101.jpg"
+    Image.open(known).resize((200, 150)).save(
+        root / "gqa/images/n161313.jpg", quality=70
+    )  # the same, recompressed
+    dialogue = root / "visdial/VisualDialog_val2018/VisualDialog_val2018_000000185565.jpg"
+    Image.open(known).save(dialogue)
+    code, said = checked(root, "coco_caption", "vqav2", "vsr", "gqa", "visdial")
+    assert code == 1
+    assert (
+        "LEAK     1 pictures of vsr are in the training of vqav2 (coco/000000000100); the paper keeps" in said
+    )
+    looks = "gqa/images/n161313.jpg of gqa looks like coco/train2014/COCO_train2014_000000000101.jpg"
+    assert f"LEAK     {looks} in the training of coco_caption" in said
+    assert "shared   visdial/VisualDialog_val2018" in said
+
+
+def test_unsafe_archives_are_refused(tmp_path):
+    link = zipfile.ZipInfo("images/link.jpg")
+    link.external_attr = 0o120777 << 16
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        archive.writestr("images/good.jpg", b"x")
+        archive.writestr("../evil.jpg", b"x")
+        archive.writestr("/etc/evil.jpg", b"x")
+        archive.writestr(link, "/etc/passwd")
+    said = [str(fault) for fault in archive_faults(tmp_path, "x.zip")]
+    assert [text.partition("; ")[0] for text in said] == [
+        "x.zip, member '../evil.jpg': leads out of the archive",
+        "x.zip, member '/etc/evil.jpg': leads out of the archive",
+        "x.zip, member 'images/link.jpg': is a link",
+    ]
+    (tmp_path / "y.zip").write_bytes((tmp_path / "x.zip").read_bytes()[:-30])
+    assert ["is damaged" in str(fault) for fault in archive_faults(tmp_path, "y.zip")] == [True]
+
+
+def test_what_cannot_be_checked_is_one_sentence(tmp_path):
+    for arguments in ([tmp_path / "nowhere"], [tmp_path, "gpa"]):
+        done = CliRunner().invoke(app, ["data", "check", *map(str, arguments)])
+        assert str(done.exception).startswith("error: ")

@@ -1,0 +1,174 @@
+"""Datasets of the hub, from folders as a download leaves them; nothing here goes to the network."""
+# ruff: noqa: E501 - records and sentences read best whole
+
+from __future__ import annotations
+
+import io
+import json
+
+import official_root
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from workbench.config import Config, changed
+from workbench.data.images import open_image
+from workbench.data.official import hub
+from workbench.data.official.releases import RELEASES
+from workbench.data.official.rows import DataFault
+from workbench.data.prepare import load_examples, prepare
+
+REVISION = "0123456789abcdef0123456789abcdef01234567"
+
+
+@pytest.fixture(autouse=True)
+def alone(monkeypatch, tmp_path):
+    for name, release in official_root.small_releases().items():
+        monkeypatch.setitem(RELEASES, name, release)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "cache"))
+
+
+def encoded(seed):
+    buffer = io.BytesIO()
+    Image.new("RGB", (20 + seed, 30), (seed, 0, 0)).save(buffer, "PNG")
+    return {"bytes": buffer.getvalue(), "path": None}
+
+
+def repository(root, name, configs):
+    """A folder of a dataset's repository: a card that names its parts, and their rows."""
+    card = ["---", "configs:"]
+    for config, (split, rows, pictures) in configs.items():
+        table = pa.Table.from_pylist(rows)
+        features = {name: {"_type": "Image"} for name in pictures}
+        if features:
+            table = table.replace_schema_metadata(
+                {"huggingface": json.dumps({"info": {"features": _features(table, features)}})}
+            )
+        path = root / "hub" / name / config / f"{split}-00000-of-00001.parquet"
+        path.parent.mkdir(parents=True)
+        pq.write_table(table, path)
+        card += [
+            f"- config_name: {config}",
+            "  data_files:",
+            f"  - split: {split}",
+            f"    path: {config}/{split}-*",
+        ]
+    (root / "hub" / name / "README.md").write_text("\n".join([*card, "---", ""]))
+
+
+def _features(table, pictures):
+    import datasets
+
+    known = datasets.Features.from_arrow_schema(table.schema.remove_metadata()).to_dict()
+    return {**known, **pictures}
+
+
+def prepared(root, dataset, **changes):
+    settings = {
+        "suite": "official",
+        "data.root": str(root),
+        "data.datasets": [dataset],
+        "data.eval_examples": 9,
+    }
+    prepare(changed(Config(), {**settings, **changes}), root / "out/prepared", workers=1)
+    return load_examples(root / "out/prepared", dataset, "test")
+
+
+def test_scienceqa_is_read_with_its_pictures(tmp_path):
+    row = {"question": "Which?", "choices": ["a", "b"], "answer": 1, "hint": "Look.", "subject": "natural science",
+           "grade": "grade2", "topic": "physics", "image": encoded(1)}  # fmt: skip
+    repository(tmp_path, "ScienceQA", {"ScienceQA-IMG": ("test", [row], ["image"])})
+    official_root.write(tmp_path, "hub.json", {"scienceqa": {"repo": "hub/ScienceQA"}})
+    found = tmp_path / "found.zip"
+    (example,) = hub.examples(tmp_path, "scienceqa", "test", found)
+    assert (example.references, example.fields["context"], example.domain) == (
+        ("b",),
+        "Look.",
+        "natural science",
+    )
+    with pytest.raises(DataFault, match="cannot be read"):  # there is no validation split in that folder
+        list(hub.examples(tmp_path, "scienceqa", "val", found))
+
+
+def test_gqas_pictures_lie_in_another_part(tmp_path):
+    questions = [
+        {"id": f"2013{k}", "imageId": "n1", "question": "Is it red?", "answer": "no"} for k in range(2)
+    ]
+    parts = {
+        "testdev_balanced_instructions": ("testdev", questions, []),
+        "testdev_balanced_images": ("testdev", [{"id": "n1", "image": encoded(2)}], ["image"]),
+    }
+    repository(tmp_path, "GQA", parts)
+    official_root.write(tmp_path, "hub.json", {"gqa": {"repo": "hub/GQA"}})
+    first, second = prepared(tmp_path, "gqa")
+    assert first.images == second.images == ("hub/gqa_test.zip/n1.png",)
+    assert open_image(tmp_path / "out/prepared", first.images[0]).size == (22, 30)
+    assert (first.example_id, first.image_id) == ("gqa_20130", "gqa/n1")
+    assert prepared(tmp_path, "gqa") == [first, second], "taken over as it is"
+
+
+def test_a_picture_that_many_questions_show_is_kept_once(tmp_path):
+    rows = [
+        {"question_id": 1030 + k, "question": "What?", "answers": ["tea"] * 10, "image": encoded(3)}
+        for k in range(3)
+    ]
+    repository(tmp_path, "OK-VQA", {"default": ("val2014", rows, ["image"])})
+    official_root.write(tmp_path, "hub.json", {"okvqa": {"repo": "hub/OK-VQA"}})
+    examples = list(hub.examples(tmp_path, "okvqa", "test", tmp_path / "okvqa_test.zip"))
+    assert {example.image_id for example in examples} == {"coco/000000000103"}
+    assert len({example.images for example in examples}) == 1
+
+
+def test_a_damaged_picture_is_named(tmp_path):
+    broken = {**encoded(4), "bytes": encoded(4)["bytes"][:40]}
+    row = {"question_id": "VizWiz_val_1.jpg", "question": "What?", "answers": ["tea"] * 10, "image": broken}
+    repository(tmp_path, "VizWiz", {"default": ("val", [row], ["image"])})
+    official_root.write(tmp_path, "hub.json", {"vizwiz": {"repo": "hub/VizWiz"}})
+    with pytest.raises(DataFault, match=r"hub/VizWiz, val row 0: image hub/VizWiz, val row 0 is truncated"):
+        list(hub.examples(tmp_path, "vizwiz", "test", tmp_path / "x.zip"))
+    assert not (tmp_path / "x.zip").exists()
+
+
+@pytest.mark.parametrize(
+    ("pins", "says"),
+    [
+        ({"msvd_qa": {"repo": "x/y", "revision": REVISION}}, "hub.json, msvd_qa: has no copy with pictures"),
+        (
+            {"gqa": {"repo": "lmms-lab/GQA", "revision": "main"}},
+            "the revision 'main' is no commit; run `workbench",
+        ),
+        ({"gqa": {"repo": "../outside"}}, "the revision '' is no commit"),
+        ({"gqa": "lmms-lab/GQA"}, "names no repo"),
+        ([], "has to map datasets"),
+    ],
+)
+def test_pins_that_do_not_hold_are_refused(tmp_path, pins, says):
+    root = tmp_path / "root"
+    (tmp_path / "outside").mkdir()
+    official_root.write(root, "hub.json", pins)
+    with pytest.raises(DataFault) as raised:
+        hub.pinned(root)
+    assert says in str(raised.value)
+
+
+def test_the_hub_is_asked_once_for_a_revision(tmp_path, monkeypatch):
+    import huggingface_hub
+
+    class Hub:
+        def dataset_info(self, repo):
+            assert repo == "lmms-lab/GQA"
+            return type("Info", (), {"sha": REVISION})()
+
+    monkeypatch.setattr(huggingface_hub, "HfApi", Hub)
+    assert hub.pin(tmp_path, "gqa") == REVISION
+    assert hub.pinned(tmp_path) == {"gqa": {"repo": "lmms-lab/GQA", "revision": REVISION}}
+
+
+def test_offline_is_one_sentence(tmp_path):
+    with pytest.raises(DataFault, match=r"hub\.json, gqa: the hub does not answer.*HF_HUB_OFFLINE"):
+        hub.pin(tmp_path, "gqa")
+    official_root.write(tmp_path, "hub.json", {"nocaps": {"repo": "lmms-lab/NoCaps", "revision": REVISION}})
+    with pytest.raises(DataFault, match=r"lmms-lab/NoCaps, validation: cannot be read"):
+        list(hub.examples(tmp_path, "nocaps", "test", tmp_path / "x.zip"))

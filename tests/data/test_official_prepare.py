@@ -1,0 +1,253 @@
+"""The official suite, prepared: complete, in parts that are kept, and refused when a file is wrong."""
+# ruff: noqa: E501 - records and sentences read best whole
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import official_root
+import pytest
+
+from workbench.config import Config, changed
+from workbench.data.images import open_image
+from workbench.data.official import part as parts
+from workbench.data.official import video
+from workbench.data.official.releases import RELEASES
+from workbench.data.official.rows import DataFault
+from workbench.data.prepare import PreparedError, load_examples, prepare
+from workbench.files import file_sha256
+
+BASE = {
+    "suite": "official",
+    "data.root": "official",
+    "data.eval_examples": 100,
+    "train.validation_examples": 100,
+}
+
+
+def config(**changes):
+    return changed(Config(), {**BASE, **{key.replace("__", "."): value for key, value in changes.items()}})
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """The sizes of the small root in place of the paper's."""
+    for name, release in official_root.small_releases().items():
+        monkeypatch.setitem(RELEASES, name, release)
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory):
+    return official_root.fill(tmp_path_factory.mktemp("home") / "official")
+
+
+@pytest.fixture
+def home(filled, tmp_path):
+    """A home of one's own whose data root may be changed."""
+    for path in filled.rglob("*"):
+        if path.is_file():
+            target = tmp_path / "official" / path.relative_to(filled)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.link(path, target)
+    return tmp_path
+
+
+def run(home: Path, **changes):
+    return prepare(config(**changes), home / "data/prepared", workers=1, root=home)
+
+
+def names(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_all_26_are_prepared_and_read_back(home, small):
+    manifest = run(home)
+    out = home / "data/prepared"
+    assert {name: manifest["datasets"][name] for name in official_root.SIZES} == official_root.SIZES
+    assert manifest["datasets"]["easy_vqa"] == {"val": 100, "test": 100}
+    assert manifest["data_root"] == "../../official"
+    for name, splits in manifest["datasets"].items():
+        for split, size in splits.items():
+            examples = load_examples(out, name, split)
+            assert len(examples) == size
+            for example in examples:
+                for ref in example.images:
+                    assert open_image(out, ref).size == (64, 48) or name == "easy_vqa"
+    assert set(manifest["files"]) | {"manifest.json"} == {
+        n for n in names(out) if not n.endswith(parts.STATE)
+    }
+    assert manifest["files"]["gqa/test.parquet"] == file_sha256(out / "gqa/test.parquet")
+    assert sorted(path.name for path in (home / "data").iterdir()) == ["prepared"]
+
+
+def test_pictures_stay_where_they_are(home, small):
+    run(home, data__datasets=["gqa", "ivqa"])
+    found = {name for name in names(home / "data/prepared") if not name.endswith((".json", ".parquet"))}
+    assert found == {"ivqa/videos/-abc_12.mp4.zip"}
+
+
+def test_finished_parts_are_not_made_again(home, small, monkeypatch):
+    run(home, data__datasets=["gqa", "vsr", "ivqa"])
+    before = {n: file_sha256(home / "data/prepared" / n) for n in names(home / "data/prepared")}
+
+    def never(*_):
+        raise AssertionError("made again")
+
+    monkeypatch.setattr(parts.vetting, "examples", never)
+    monkeypatch.setattr(video, "frames", never)
+    run(home, data__datasets=["gqa", "vsr", "ivqa"])
+    assert {n: file_sha256(home / "data/prepared" / n) for n in names(home / "data/prepared")} == before
+    run(home, data__datasets=["gqa"])
+    assert not any(name.startswith("vsr") for name in names(home / "data/prepared"))
+    os.utime(home / "official/gqa/testdev_balanced_questions.json", ns=(1, 1))
+    with pytest.raises(AssertionError, match="made again"):
+        run(home, data__datasets=["gqa"])
+
+
+def test_an_interrupted_run_goes_on_and_leaves_what_was_there(home, small, monkeypatch):
+    run(home, data__datasets=["gqa"])
+    kept = {n: file_sha256(home / "data/prepared" / n) for n in names(home / "data/prepared")}
+    made, real = [], parts.write_examples
+
+    def breaking(path, examples, at_once):
+        made.append(path.parent.name)
+        if len(made) == 2:
+            next(iter(examples))
+            raise KeyboardInterrupt
+        return real(path, examples, at_once)
+
+    monkeypatch.setattr(parts, "write_examples", breaking)
+    with pytest.raises(KeyboardInterrupt):
+        run(home, data__datasets=["visdial", "vsr"])
+    assert {n: file_sha256(home / "data/prepared" / n) for n in names(home / "data/prepared")} == kept
+    waiting = names(home / "data/.prepared.official")
+    assert waiting == {"visdial/test.parquet", "visdial/test.state.json"}, "whole parts only"
+    run(home, data__datasets=["visdial", "vsr"])
+    assert made == ["visdial", "vsr", "vsr", "vsr"]
+    assert not (home / "data/.prepared.official").exists()
+
+
+def test_a_wrong_size_is_refused(home):
+    with pytest.raises(DataFault) as raised:
+        run(home, data__datasets=["gqa"])
+    assert str(raised.value).startswith(
+        "gqa/testdev_balanced_questions.json, test: 2 examples, but the paper's gqa has 12,578; get the whole file"
+    )
+    assert not names(home / "data/.prepared.official")
+
+
+def test_missing_files_are_all_named_at_once(home, small):
+    (home / "official/okvqa/mscoco_train2014_annotations.json").unlink()
+    (home / "official/vsr/test.jsonl").unlink()
+    with pytest.raises(PreparedError) as raised:
+        run(home)
+    for part in ("mscoco_train2014_annotations.json (okvqa)", "vsr/test.jsonl (vsr)", "workbench data check"):
+        assert part in str(raised.value)
+    assert sorted(path.name for path in home.iterdir()) == ["official"]
+
+
+def test_held_out_development_data_may_be_missing(home, small):
+    (home / "official/vsr/dev.jsonl").unlink()
+    assert run(home, data__datasets=["vsr"])["datasets"] == {"vsr": {"test": 2}}
+
+
+@pytest.mark.parametrize(
+    ("file", "damage", "says"),
+    [
+        ("gqa/images/n161313.jpg", None, "gqa/images/n161313.jpg, the picture of gqa_20130: is missing"),
+        ("ivqa/videos/-abc_12.mp4", b"", "ivqa/videos/-abc_12.mp4: is damaged or not a video"),
+        ("gqa/testdev_balanced_questions.json", b'{"1": {', "record 0: is broken or cut off"),
+    ],
+)
+def test_a_damaged_file_stops_it_and_nothing_half_done_stays(home, small, file, damage, says):
+    (home / "official" / file).unlink()
+    if damage is not None:
+        (home / "official" / file).write_bytes(damage)
+    with pytest.raises(DataFault) as raised:
+        run(home, data__datasets=["gqa", "ivqa"])
+    assert says in str(raised.value)
+    assert not (home / "data/prepared").exists()
+    left = names(home / "data/.prepared.official")
+    assert not {name for name in left if Path(name).name.startswith(".") or name.endswith(".zip")}
+
+
+def test_a_name_that_stands_twice_is_refused(home, small):
+    rows = json.loads((home / "official/vizwiz/val.json").read_text())
+    official_root.write(home / "official", "vizwiz/copy.json", [*rows, rows[0]]).replace(
+        home / "official/vizwiz/val.json"
+    )
+    with pytest.raises(
+        DataFault, match=r"vizwiz/val.json, example vizwiz_VizWiz_val_00000000: its name stands"
+    ):
+        run(home, data__datasets=["vizwiz"])
+
+
+def test_shared_images_are_recorded(home, small):
+    statements = (home / "official/vsr/test.jsonl").read_text().splitlines()
+    rows = [{**json.loads(line), "image": "000000000100.jpg"} for line in statements]
+    (home / "official/vsr/test.jsonl").unlink()
+    official_root.write(home / "official", "vsr/test.jsonl", official_root.lines(rows))
+    manifest = run(home, data__datasets=["vsr", "vqav2", "okvqa", "gqa"])
+    assert manifest["shared_images"] == {"vsr": {"vqav2": 1, "okvqa": 1}}
+
+
+def test_evaluation_is_drawn_when_there_is_more_than_wanted(home, small):
+    full = run(home, data__datasets=["visdial"])
+    everything = load_examples(home / "data/prepared", "visdial", "test")
+    some = run(home, data__datasets=["visdial"], data__eval_examples=7)
+    drawn = load_examples(home / "data/prepared", "visdial", "test")
+    assert (full["datasets"]["visdial"], some["datasets"]["visdial"]) == ({"test": 20}, {"test": 7})
+    places = [everything.index(example) for example in drawn]
+    assert places == sorted(places)
+    assert places != list(range(7))
+
+
+def test_training_data_is_scaled_down_and_never_up(home, small):
+    assert (
+        run(home, data__datasets=["coco_caption"], data__size_scale=0.5)["datasets"]["coco_caption"]["train"]
+        == 5
+    )
+    with pytest.raises(PreparedError, match="cannot grow"):
+        run(home, data__size_scale=2.0)
+
+
+def test_processes_share_the_work_on_releases_of_the_papers_size(tmp_path):
+    """Without the small sizes: 340 + 1,222 statements, 500 + 540 memes, of which 400 are in both files."""
+    root = tmp_path / "official"
+    row = json.loads((official_root.fill(tmp_path / "small") / "vsr/test.jsonl").read_text().splitlines()[0])
+    os.rename(tmp_path / "small/coco", root.mkdir() or root / "coco")
+    for name, count in (("dev", 340), ("test", 1222)):
+        official_root.write(root, f"vsr/{name}.jsonl", official_root.lines([row] * count))
+    for name, numbers in (("dev_seen", range(500)), ("dev_unseen", range(100, 640))):
+        memes = [{"id": n, "img": "img/1.png", "label": n % 2, "text": f"meme {n}"} for n in numbers]
+        official_root.write(root, f"hatefulmemes/{name}.jsonl", official_root.lines(memes))
+    official_root.picture(root, "hatefulmemes/img/1.png")
+    changes = {"data.datasets": ["vsr", "hatefulmemes"], "data.eval_examples": 5000}
+    settings = changed(config(), changes)
+    one = prepare(settings, tmp_path / "one/prepared", workers=1, root=tmp_path)
+    two = prepare(settings, tmp_path / "two/prepared", workers=2, root=tmp_path)
+    assert one == two
+    assert one["datasets"] == {"vsr": {"test": 1222, "val": 340}, "hatefulmemes": {"test": 1040}}
+    memes = load_examples(tmp_path / "one/prepared", "hatefulmemes", "test")
+    assert len({example.image_id for example in memes}) == 640
+
+
+def test_frames_of_a_video_that_was_replaced_are_made_again(home, small):
+    run(home, data__datasets=["ivqa"])
+    archive = home / "data/prepared/ivqa/videos/-abc_12.mp4.zip"
+    before = zipfile.ZipFile(archive).read("0.png")
+    (home / "official/ivqa/videos/-abc_12.mp4").unlink()
+    official_root.clip(home / "official/ivqa/videos/-abc_12.mp4", size=(32, 32))
+    run(home, data__datasets=["ivqa"])
+    assert zipfile.ZipFile(archive).read("0.png") != before
+
+
+def test_the_table_says_about_where_sizes_may_differ():
+    part = replace(RELEASES["web_capfilt"].parts["train"])
+    assert part.suits(13_873_136)
+    assert not part.suits(10_000_000)
+    assert not RELEASES["gqa"].parts["test"].suits(12_577)

@@ -1,0 +1,55 @@
+"""Four frames of clips that the test encodes itself, and what is no clip."""
+
+from __future__ import annotations
+
+import zipfile
+
+import numpy as np
+import official_root
+import pytest
+
+from workbench.data.images import open_image
+from workbench.data.official import video
+from workbench.data.official.rows import DataFault
+
+
+def brightness(pictures):
+    return [float(np.asarray(picture, np.float32).mean()) for picture in pictures]
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.avi", "a.mkv"])
+@pytest.mark.parametrize("frames", [8, 11, 3])
+def test_frames_are_evenly_spaced_from_the_first_on(tmp_path, name, frames):
+    official_root.clip(tmp_path / name, frames)
+    wanted = [20 + 20 * (k * frames // 4) for k in range(4)]
+    assert brightness(video.frames(tmp_path, name)) == pytest.approx(wanted, abs=6)
+
+
+def test_frames_are_written_once_and_read_as_pictures(tmp_path):
+    official_root.clip(tmp_path / "v/a.mp4")
+    video.write_frames(tmp_path, "v/a.mp4", tmp_path / "out/v/a.mp4.zip")
+    shown = [open_image(tmp_path / "out", f"v/a.mp4.zip/{k}.png") for k in range(4)]
+    assert shown[0].size == (64, 48)
+    assert brightness(shown) == brightness(video.frames(tmp_path, "v/a.mp4"))
+    with zipfile.ZipFile(tmp_path / "out/v/a.mp4.zip") as archive:
+        assert archive.comment == video.stamp(tmp_path, "v/a.mp4")
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.avi"])
+def test_a_truncated_clip_is_refused(tmp_path, name):
+    path = official_root.clip(tmp_path / name, 40)
+    data = path.read_bytes()
+    for share in (0.0, 0.3, 0.6, 0.8):
+        path.write_bytes(data[: int(share * len(data))])
+        with pytest.raises(DataFault, match=rf"^{name}.*get the video again"):
+            video.frames(tmp_path, name)
+
+
+def test_what_is_no_video_is_refused(tmp_path, monkeypatch):
+    (tmp_path / "b.mp4").write_text("not found")
+    with pytest.raises(DataFault, match=r"b\.mp4: is damaged or not a video"):
+        video.frames(tmp_path, "b.mp4")
+    official_root.clip(tmp_path / "real.mp4", 40)
+    monkeypatch.setattr(video, "LARGEST_PICTURE", 1000)
+    with pytest.raises(DataFault, match=r"real\.mp4: has frames of 64 x 48 pixels"):
+        video.frames(tmp_path, "real.mp4")

@@ -1,0 +1,230 @@
+"""`workbench data check ROOT`: what of the 26 datasets is there, and what is wrong with it, by name."""
+
+from __future__ import annotations
+
+import stat
+import zipfile
+from collections import deque
+from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+from workbench.data.catalog import BY_NAME
+from workbench.data.images import ImageError, open_image
+from workbench.data.official import vetting, video
+from workbench.data.official.hub import pinned
+from workbench.data.official.hygiene import EXCEPTED, NOTHING, Album, Looked, Looks, look
+from workbench.data.official.lookup import Seen
+from workbench.data.official.pictures import source_of, video_of
+from workbench.data.official.releases import RELEASES, Part, Release, missing
+from workbench.data.official.rows import DataFault
+from workbench.records import Example, Split
+
+SHOWN = 20  # faults of a dataset; the others are counted
+State = Literal["present", "partial", "missing"]
+
+
+@dataclass
+class Finding:
+    """What there is of a dataset.
+
+    Attributes:
+        sizes: split -> examples that could be read.
+        origin: where on the hub it is taken from, "" for official files.
+        faults: the first of them; more: how many others there are.
+    """
+
+    dataset: str
+    state: State = "missing"
+    origin: str = ""
+    sizes: dict[Split, int] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
+    more: int = 0
+
+    def note(self, fault: DataFault | str) -> None:
+        """Takes a fault down."""
+        if len(self.faults) < SHOWN:
+            self.faults.append(str(fault))
+        else:
+            self.more += 1
+
+
+class Check:
+    """An examination of a data root, dataset by dataset.
+
+    Args:
+        pictures: decode every picture and video, and look for test pictures in training.
+    """
+
+    def __init__(self, root: Path, pictures: bool = True, workers: int = 2) -> None:
+        self.root, self.pictures, self.workers = root, pictures, workers
+        self.album, self.looks = Album(), Looks()
+        self.pinned = pinned(root)
+
+    def dataset(self, name: str) -> Finding:
+        """Reads everything of a dataset once; one that hub.json names is not looked at."""
+        release, finding = RELEASES[name], Finding(name)
+        if name in self.pinned:
+            pin = self.pinned[name]
+            finding.state, finding.origin = "present", f"{pin['repo']} {pin.get('revision', '')}".strip()
+            return finding
+        seen = Seen()
+        there = 0
+        for archive in _archives(self.root, release):
+            for fault in archive_faults(self.root, archive):
+                finding.note(fault)
+        for part, splits in _parts(release):
+            absent = missing(self.root, part)
+            for file in absent:
+                development = splits == ("val",) and not BY_NAME[name].held_in
+                use = " (for development only)" if development else ""
+                finding.note(DataFault(file, "", f"is missing{use}", "get it from the address below"))
+            there += len(part.files) - len(absent)
+            if not absent:
+                size = self._part(name, splits, finding, seen)
+                finding.sizes |= dict.fromkeys(splits, size)
+        if there:
+            finding.state = "partial" if finding.faults else "present"
+        return finding
+
+    def _part(self, name: str, splits: tuple[Split, ...], finding: Finding, seen: Seen) -> int:
+        """Reads one part and its pictures; returns how many examples could be read."""
+        size, before = 0, len(finding.faults) + finding.more
+        role = "train" if "train" in splits else "test"
+        keep = BY_NAME[name].held_in == (role == "train") and splits != ("val",)
+        try:
+            found = vetting.read(self.root, name, splits[0], finding.note)
+            for example, looks in self._looked(found, finding, seen):
+                size += 1
+                if keep:
+                    self.album.add(role, name, example.image_id, example.images[0], looks)
+        except DataFault as fault:
+            finding.note(fault)
+        wrong = vetting.counted(name, splits[0], size)
+        if wrong is not None and (size or len(finding.faults) + finding.more == before):
+            finding.note(wrong)
+        return size
+
+    def _looked(
+        self, examples: Iterator[Example], finding: Finding, seen: Seen
+    ) -> Iterator[tuple[Example, int | None]]:
+        """Each example, the first of a picture with its look; pictures are decoded side by side, once."""
+        waiting: deque[tuple[Example, Callable[[], Looked]]] = deque()
+        with ThreadPoolExecutor(self.workers) as pool:
+            for example in examples:
+                waiting.append((example, self._begun(pool, example, seen)))
+                if len(waiting) > 4 * self.workers:
+                    yield self._ended(*waiting.popleft(), finding)
+            while waiting:
+                yield self._ended(*waiting.popleft(), finding)
+
+    def _begun(self, pool: ThreadPoolExecutor, example: Example, seen: Seen) -> Callable[[], Looked]:
+        source = source_of(example.images[0])
+        known = self.looks.get(source) if seen.add(source) else NOTHING
+        return pool.submit(self._look, example).result if known is None else lambda: known
+
+    def _ended(
+        self, example: Example, looked: Callable[[], Looked], finding: Finding
+    ) -> tuple[Example, int | None]:
+        looks, fault = looked()
+        if (looks, fault) != NOTHING:
+            self.looks.put(source_of(example.images[0]), looks, fault)
+        if fault is not None:
+            finding.note(fault)
+        return example, looks
+
+    def _look(self, example: Example) -> Looked:
+        """Look and fault of an example's picture; a video has no look."""
+        ref = example.images[0]
+        clip = video_of(ref)
+        try:
+            fault = vetting.without_picture(self.root, example)
+            if fault is not None or not self.pictures:
+                return None, None if fault is None else str(fault)
+            if clip is None:
+                return look(open_image(self.root, ref)), None
+            video.frames(self.root, clip)
+        except DataFault as error:
+            return None, str(error)
+        except ImageError as error:
+            return None, str(
+                DataFault(ref, f"the picture of {example.example_id}", str(error), "get it again")
+            )
+        return NOTHING
+
+    def shared(self) -> Iterator[tuple[bool, str]]:
+        """Pictures of held-out tests that are in held-in training: whether that is as it should be."""
+        pairs: dict[tuple[str, str], list[str]] = {}
+        for test, train, image in self.album.by_name():
+            pairs.setdefault((test, train), []).append(image)
+        for (test, train), images in pairs.items():
+            some = ", ".join(images[:3]) + (", ..." if len(images) > 3 else "")
+            expected = test in EXCEPTED
+            why = "as the paper says" if expected else "the paper keeps them apart; leave them out"
+            yield expected, f"{len(images)} pictures of {test} are in the training of {train} ({some}); {why}"
+        for number, (test, ref, train, other) in enumerate(self.album.by_look()):
+            if number == SHOWN:
+                yield False, "and more pictures that look alike"
+                return
+            expected = test in EXCEPTED
+            yield expected, f"{ref} of {test} looks like {other} in the training of {train}; look at both"
+
+
+def _parts(release: Release) -> list[tuple[Part, tuple[Split, ...]]]:
+    """The parts of a release, each once, and which of our splits it is."""
+    found: dict[int, tuple[Part, tuple[Split, ...]]] = {}
+    for split, part in release.parts.items():
+        found[id(part)] = (part, (*found.get(id(part), (part, ()))[1], split))
+    return list(found.values())
+
+
+def _archives(root: Path, release: Release) -> list[str]:
+    names = (f"{folder}.zip" for folder in release.pictures)
+    return [name for name in names if (root / name).is_file()]
+
+
+def archive_faults(root: Path, file: str) -> Iterator[DataFault]:
+    """Members of a zip archive that would lead out of a folder, links, and members nobody can read."""
+    try:
+        with zipfile.ZipFile(root / file) as archive:
+            for member in archive.infolist():
+                parts = PurePosixPath(member.filename).parts
+                remedy = "get the archive from its publisher"
+                if member.filename.startswith(("/", "\\")) or ".." in parts or ":" in parts[0]:
+                    yield DataFault(file, f"member {member.filename!r}", "leads out of the archive", remedy)
+                elif stat.S_ISLNK(member.external_attr >> 16):
+                    yield DataFault(file, f"member {member.filename!r}", "is a link", remedy)
+                elif member.flag_bits & 1:
+                    yield DataFault(file, f"member {member.filename!r}", "is encrypted", remedy)
+    except (OSError, zipfile.BadZipFile) as error:
+        yield DataFault(file, "", f"is damaged ({error})", "get it again")
+
+
+def lines(finding: Finding) -> Iterator[str]:
+    """A finding for people to read."""
+    release = RELEASES[finding.dataset]
+    sizes = ", ".join(f"{split} {size:,}" for split, size in finding.sizes.items())
+    sizes += f"from the hub: {finding.origin}; its pictures are checked when it is prepared" * bool(
+        finding.origin
+    )
+    yield f"{finding.state:8} {finding.dataset}{'  ' + sizes if sizes else ''}"
+    for fault in finding.faults:
+        yield f"           {fault}"
+    if finding.more:
+        yield f"           and {finding.more:,} more"
+    if finding.state != "present":
+        yield f"           licence: {release.licence}; get it: {release.home}"
+
+
+def named(names: Collection[str]) -> list[str]:
+    """The datasets of these names, all of them for none.
+
+    Raises:
+        ValueError: for a name that is no dataset of the paper.
+    """
+    for name in names:
+        if name not in RELEASES:
+            raise ValueError(f"unknown dataset {name!r}; known: {', '.join(RELEASES)}")
+    return list(names) or list(RELEASES)

@@ -1,0 +1,158 @@
+"""Which datasets the hub has copies of that hold the pictures, and what their rows mean as examples."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from workbench.data.official.choices import listed
+from workbench.data.official.ocr import MOST
+from workbench.data.official.rows import Row
+from workbench.records import Example, Split
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A repository.
+
+    Attributes:
+        config: its part that holds the questions; pictures_config: the one that holds the pictures, if apart.
+        splits: ours -> its.
+        make: an example from a row and the reference of its picture.
+        wanted: whether a row belongs to the dataset as the paper uses it.
+    """
+
+    repo: str
+    config: str | None
+    splits: Mapping[Split, str]
+    make: Callable[[Row, str], Example]
+    wanted: Callable[[Row], bool] = lambda row: True
+    pictures_config: str | None = None
+
+
+def _answers(row: Row) -> tuple[str, ...]:
+    """Ten answers, as texts or as objects."""
+    found = row.value("answers")
+    if isinstance(found, list) and found and isinstance(found[0], dict):
+        return tuple(answer.text("answer") for answer in row.rows("answers"))
+    return row.texts("answers")
+
+
+def _asked(dataset: str, pictures_of: int) -> Callable[[Row, str], Example]:
+    """VQAv2 and OKVQA: the number of a question begins with that of its picture."""
+
+    def make(row: Row, picture: str) -> Example:
+        number = row.number("question_id")
+        image_id = f"coco/{number // pictures_of:012d}"
+        fields = {"question": row.text("question")}
+        return Example(dataset, f"{dataset}_{number}", image_id, (picture,), _answers(row), fields)
+
+    return make
+
+
+def _aokvqa(row: Row, picture: str) -> Example:
+    choices = row.texts("choices")
+    if isinstance(row.value("direct_answers"), str):  # the list as Python writes it
+        try:
+            spelled = ast.literal_eval(row.text("direct_answers"))
+        except (ValueError, SyntaxError) as error:
+            raise row.fault("its direct answers are no list") from error
+        row = Row(row.file, row.place, {**row.values, "direct_answers": spelled})
+    return Example(
+        dataset="aokvqa",
+        example_id=f"aokvqa_{row.name('question_id')}",
+        image_id=f"aokvqa/{_stem(picture)}",
+        images=(picture,),
+        references=(choices[row.index("correct_choice_idx", len(choices))],),
+        fields={
+            "question": row.text("question"),
+            "options": listed(choices, row),
+            "direct_answers": ", ".join(row.texts("direct_answers")),
+            "difficult_direct_answer": "yes" if row.values.get("difficult_direct_answer") is True else "no",
+        },
+        candidates=choices,
+    )
+
+
+def _nocaps(row: Row, picture: str) -> Example:
+    captions = row.texts("annotations_captions")
+    number = row.name("image_id")
+    return Example("nocaps", f"nocaps_{number}", f"nocaps/{number}", (picture,), captions)
+
+
+def _gqa(row: Row, picture: str) -> Example:
+    fields = {"question": row.text("question")}
+    name, image_id = f"gqa_{row.name('id')}", f"gqa/{row.name('imageId')}"
+    return Example("gqa", name, image_id, (picture,), (row.text("answer"),), fields)
+
+
+def _iconqa(row: Row, picture: str) -> Example:
+    choices = tuple(choice.strip() for choice in row.text("choices").split(","))
+    answer, number = row.text("answer"), row.name("question_id")
+    if answer not in choices:
+        raise row.fault(f"its answer {answer!r} is none of its choices {choices}")
+    fields = {"question": row.text("question"), "options": listed(choices, row)}
+    return Example("iconqa", f"iconqa_{number}", f"iconqa/{number}", (picture,), (answer,), fields, choices)
+
+
+def _scienceqa(row: Row, picture: str) -> Example:
+    choices, name = row.texts("choices"), _stem(picture)
+    extras = {key: row.optional(key) for key in ("grade", "topic") if row.optional(key)}
+    return Example(
+        dataset="scienceqa",
+        example_id=f"scienceqa_{row.place.rpartition(' ')[2]}",
+        image_id=f"scienceqa/{name}",
+        images=(picture,),
+        references=(choices[row.index("answer", len(choices))],),
+        fields={
+            "context": row.optional("hint"),
+            "question": row.text("question"),
+            "options": listed(choices, row),
+            **extras,
+        },
+        candidates=choices,
+        domain=row.optional("subject"),
+    )
+
+
+def _textvqa(row: Row, picture: str) -> Example:
+    tokens = row.values.get("ocr_tokens") or []
+    read = [row.clean(token, "ocr_tokens") for token in tokens[:MOST]]
+    fields = {"question": row.text("question"), "ocr": ", ".join(filter(None, read))}
+    name, image_id = f"textvqa_{row.name('question_id')}", f"openimages/{row.name('image_id')}"
+    return Example("textvqa", name, image_id, (picture,), row.texts("answers"), fields)
+
+
+def _vizwiz(row: Row, picture: str) -> Example:
+    number = row.name("question_id")
+    stem = number.removesuffix(".jpg")
+    fields = {"question": row.text("question")}
+    return Example("vizwiz", f"vizwiz_{stem}", f"vizwiz/{stem}", (picture,), _answers(row), fields)
+
+
+def _stem(picture: str) -> str:
+    return picture.rpartition("/")[2].partition(".")[0]
+
+
+COPIES: Mapping[str, Copy] = {
+    "vqav2": Copy("lmms-lab/VQAv2", None, {"val": "validation", "test": "validation"}, _asked("vqav2", 1000)),
+    "okvqa": Copy("lmms-lab/OK-VQA", None, {"val": "val2014", "test": "val2014"}, _asked("okvqa", 10)),
+    "aokvqa": Copy(
+        "HuggingFaceM4/A-OKVQA", None, {"train": "train", "val": "validation", "test": "validation"}, _aokvqa
+    ),
+    "nocaps": Copy("lmms-lab/NoCaps", None, {"test": "validation"}, _nocaps),
+    "gqa": Copy(
+        "lmms-lab/GQA", "testdev_balanced_instructions", {"test": "testdev"}, _gqa,
+        pictures_config="testdev_balanced_images",
+    ),
+    "iconqa": Copy(
+        "lmms-lab/ICON-QA", None, {"val": "val", "test": "test"}, _iconqa,
+        lambda row: row.optional("ques_type") == "choose_txt",
+    ),
+    "scienceqa": Copy(
+        "lmms-lab/ScienceQA", "ScienceQA-IMG", {"val": "validation", "test": "test"}, _scienceqa
+    ),
+    "textvqa": Copy("lmms-lab/textvqa", None, {"test": "validation"}, _textvqa),
+    "vizwiz": Copy("lmms-lab/VizWiz-VQA", None, {"test": "val"}, _vizwiz),
+}  # fmt: skip

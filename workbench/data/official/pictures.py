@@ -1,0 +1,79 @@
+"""Where a dataset's pictures lie: below folders of the data root, or in zip archives of those names.
+
+``coco/train2014/COCO_train2014_000000000009.jpg`` may be the file of that name, or a member of
+``coco/train2014.zip``, as COCO distributes it, with or without the folder's name inside.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+
+from workbench.data import images
+from workbench.data.official.rows import Row
+
+VIDEO = (".avi", ".mp4", ".mkv", ".webm")
+FRAMES = 4
+
+
+def found(root: Path, row: Row, *refs: str) -> str:
+    """The first reference of which there is a file or archive member; the first of all if there is none.
+
+    Raises:
+        DataFault: when one is a link out of the data root, or lies in a damaged archive.
+    """
+    try:
+        for ref in refs:
+            if images.holds(root, ref):
+                return ref
+            folder, _, name = ref.rpartition("/")
+            if (root / f"{folder}.zip").is_file():
+                for member in (f"{PurePosixPath(folder).name}/{name}", name):
+                    if images.holds(root, f"{folder}.zip/{member}"):
+                        return f"{folder}.zip/{member}"
+    except images.ImageError as error:
+        raise row.fault(str(error), "correct the record or the folder") from error
+    return refs[0]
+
+
+def below(root: Path, folder: str, name: str, row: Row) -> str:
+    """The reference of a picture that an annotation file names.
+
+    Raises:
+        DataFault: when the name leads out of the folder.
+    """
+    parts = PurePosixPath(name).parts
+    if not parts or name.startswith(("/", "~")) or ".." in parts or set(name) & set("\\\0:"):
+        raise row.fault(
+            f"the image name {name!r} leads out of {folder}", "correct the record; names are relative to it"
+        )
+    return found(root, row, f"{folder}/{'/'.join(parts)}")
+
+
+def coco(root: Path, number: int, row: Row) -> tuple[str, str]:
+    """image_id and reference of a COCO picture; the releases of 2014 and 2017 hold the same ones."""
+    refs = [f"coco/{year}/COCO_{year}_{number:012d}.jpg" for year in ("train2014", "val2014")]
+    refs += [f"coco/{year}/{number:012d}.jpg" for year in ("train2017", "val2017")]
+    return f"coco/{number:012d}", found(root, row, *refs)
+
+
+def clip(root: Path, folder: str, name: str, row: Row) -> tuple[str, ...]:
+    """References of the frames of a video that an annotation file names, its ending apart.
+
+    The frames are members of ``<video>.zip``, which preparation makes.
+    """
+    names = [name] if PurePosixPath(name).suffix in VIDEO else [name + ending for ending in VIDEO]
+    refs = [below(root, folder, each, row) for each in names]
+    video = next((ref for ref in refs if (root / ref).is_file()), refs[0])
+    return tuple(f"{video}.zip/{number}.png" for number in range(FRAMES))
+
+
+def video_of(ref: str) -> str | None:
+    """The video whose frame a reference means, or None if it means a picture."""
+    archive = ref.rpartition("/")[0]
+    video = archive.removesuffix(".zip")
+    return video if video != archive and PurePosixPath(video).suffix in VIDEO else None
+
+
+def source_of(ref: str) -> str:
+    """The file of the data root that a reference needs: the picture, or the frame's video."""
+    return video_of(ref) or ref
