@@ -42,7 +42,7 @@ def look(config: Config, row: Row, root: Path, weights: Path | None, folder: Pat
     if path.is_file() and files.read_json(path)["code"] == code:
         return path
     examples = twice_asked(load_examples(root / "data/prepared", DATASET, config.evaluate.split))
-    model, collator = materials(config, root, torch.device("cpu"))
+    model, collator = materials(config, root, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     if weights is not None:
         load_weights(weights, model.trainable())
     model.requires_grad_(False)

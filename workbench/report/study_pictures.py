@@ -25,7 +25,7 @@ from workbench.report.study_figures import looks, plain
 COLUMNS = 4
 SMOOTH = 9  # points of the thinned loss
 MOST_POINTS = 60  # of a line on paper
-SIDE = 128  # pixels of a picture in the figure
+SIDE = 96  # pixels of a picture in the figure
 
 
 def curves(study: Study, datasets: Sequence[Dataset]) -> Figure | None:

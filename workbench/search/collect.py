@@ -5,8 +5,8 @@
                                                     attention.json; of its training tune.json, the
                                                     record, and curve.csv
 
-Results of development seeds go to outputs/development/<study>/ instead. A report needs these alone: no
-Optuna, torch, MLflow or runs/.
+Results of development seeds go to outputs/development/<study>/ instead. A report needs these and the
+pictures in data/prepared alone: no Optuna, torch, MLflow or runs/.
 """
 
 from __future__ import annotations
