@@ -97,6 +97,7 @@ def test_what_was_not_touched_passes_and_says_what_was_compared(root):
             '"seed": 7',
             "was edited after it was written",
         ),
+        ("outputs/evaluate/blip2/record.json", '"seal"', '"sealed"', "is not a record of this version"),
         ("outputs/evaluate/blip2/scores.jsonl", "false", "false ", "is not the file its record names"),
     ],
 )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from workbench import files
@@ -15,7 +15,7 @@ from workbench.config import load
 from workbench.experiment.answers import WEIGHTS
 from workbench.experiment.record import RECORD, Record, verified
 from workbench.report.front import FOLDER
-from workbench.report.study_cells import Study
+from workbench.report.study_cells import Cell
 from workbench.report.study_table import read_study
 from workbench.report.table import ReportError
 from workbench.stages.report import page, whole
@@ -39,9 +39,8 @@ def verify(root: Path, study: str = "") -> Iterator[tuple[bool, str]]:
 def _study(root: Path, name: str) -> Iterator[tuple[bool, str]]:
     try:
         found = read_study(root / "outputs/studies" / name)
-        count = len(found.cells)
-        yield True, f"{name}: {count} cells match their hashes and seals"
-        yield from _runs(root, found)
+        yield True, f"{name}: {len(found.cells)} cells match their hashes and seals"
+        yield copies(root, name, found.cells)
         with tempfile.TemporaryDirectory() as again:
             page(root, name, Path(again))
             yield _same(name, root / "reports", Path(again))
@@ -49,24 +48,26 @@ def _study(root: Path, name: str) -> Iterator[tuple[bool, str]]:
         yield False, f"{name}: {error}"
 
 
-def _runs(root: Path, study: Study) -> Iterator[tuple[bool, str]]:
-    """The copies in outputs/studies against runs/, as far as that is still there."""
+def copies(root: Path, study: str, cells: Sequence[Cell]) -> tuple[bool, str]:
+    """The records in outputs/studies against those in runs/, and these against their results and weights.
+
+    Raises:
+        ValueError: naming the file that differs, and a remedy.
+    """
     compared = 0
-    for cell in study.cells:
-        copy = root / "outputs/studies" / study.name / "cells" / f"{cell.arm}@{cell.seed}"
+    for cell in cells:
+        copy = root / "outputs/studies" / study / "cells" / f"{cell.arm}@{cell.seed}"
         for signature, file in ((cell.evaluate, RECORD), (cell.tune, "tune.json")):
             run = home(root) / "runs" / signature
             if signature and run.is_dir():
                 _intact(run)
                 compared += 1
-                if (copy / file).read_bytes() != (run / RECORD).read_bytes():
-                    remedy = f"run `workbench ablate {study.name}`"
+                if not _equal(copy / file, run / RECORD):
+                    remedy = f"run `workbench ablate {study}`"
                     raise ReportError(f"{copy / file} is not {run / RECORD}; {remedy}")
-    yield (
-        True,
-        f"{study.name}: {compared} records in runs/ are intact and the same"
-        + ("" if compared else " (runs/ is not here: the copies alone were checked)"),
-    )
+    if not compared:
+        return True, f"{study}: runs/ is not here, so the copies alone were checked"
+    return True, f"{study}: {compared} records in runs/ are intact and the same"
 
 
 def _intact(run: Path) -> None:
@@ -85,6 +86,8 @@ def _outputs(root: Path) -> Iterator[tuple[bool, str]]:
         except ValueError as error:
             yield False, str(error)
             continue
+        if "seal" not in files.read_json(folder / RECORD):
+            yield False, f"{folder / RECORD} has no seal: it was edited or is old; run `dvc repro`"
         written = dict(result.get("sha256", {}))
         written |= {WEIGHTS: result["weights_sha256"]} if "weights_sha256" in result else {}
         odd = [

@@ -36,8 +36,8 @@ def test_without_an_effect_at_most_7_percent_find_one(found):
     assert (by_measure <= 0.07).all(), by_measure
     by_seeds = none.groupby("seeds")["wrong"].mean()  # of 1200
     assert (by_seeds <= 0.07).all(), by_seeds
-    # 5 % of 150 are found 15 times or more with a chance of 1 %
-    assert (none["wrong"] <= 0.1).all(), none
+    # 18 of 150 or more at 5 %: a chance of 1 in 2000 for each line
+    assert (none["wrong"] < 0.12).all(), none
     assert none["wrong"].mean() >= 0.015, "nor are they far too careful"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -22,8 +23,7 @@ from workbench.search import grid
 from workbench.search.ablate import ablate
 from workbench.search.plan import lines, plan
 from workbench.search.study import StudyError
-from workbench.stages.report import page
-from workbench.verify import verify
+from workbench.verify import copies
 
 STUDY = """
 from workbench.search.study import Arm, Claim, Study
@@ -131,15 +131,6 @@ def test_attention_moves_with_the_instruction_where_the_qformer_reads_it(cells, 
     assert len(set(looked["tuned"]["instructions"])) == 2
 
 
-def test_a_study_of_the_tiny_world_makes_its_page(cells, repository):
-    written = page(repository, "tiny", repository / "elsewhere")
-    assert "Where the Q-Former looks" in written.read_text()
-    assert (repository / "elsewhere/studies/tiny_card_tuned.md").is_file()
-    assert not (repository / "elsewhere/studies/tiny_card_start.md").exists(), (
-        "the start was trained by nobody here"
-    )
-
-
 def test_seeds_are_paired_and_arms_differ(cells, repository):
     by_name = {f"{cell['arm']}@{cell['seed']}": cell for cell in cells["cells"]}
     assert by_name["start@101"]["evaluate"] == by_name["start@102"]["evaluate"], "recorded once"
@@ -175,18 +166,27 @@ def test_the_plan_afterwards_knows_hours(cells, repository):
     assert "counted" not in "\n".join(lines(after))
 
 
-def test_its_page_is_verified_down_to_the_runs(cells, repository):
-    page(repository, "tiny")
-    found = list(verify(repository, "tiny"))
-    assert all(good for good, _ in found), found
-    assert "tiny: 10 records in runs/ are intact" in "\n".join(sentence for _, sentence in found)
-    weights = repository / "runs" / cells["cells"][1]["tune"] / WEIGHTS
+def test_copies_are_verified_against_the_runs_and_these_against_their_weights(cells, repository):
+    listed = [SimpleNamespace(**cell | {"tune": cell["tune"] or ""}) for cell in cells["cells"]]
+    assert copies(repository, "tiny", listed) == (
+        True, "tiny: 10 records in runs/ are intact and the same"
+    )  # fmt: skip
+    weights = repository / "runs" / listed[1].tune / WEIGHTS
     kept = weights.read_bytes()
     weights.write_bytes(kept[:-1] + bytes([kept[-1] ^ 1]))
     try:
-        assert [f"{weights} is not the file" in line for good, line in verify(repository, "tiny") if not good]
+        with pytest.raises(ValueError, match=r"best\.safetensors is not the file of .*; delete .* and rerun"):
+            copies(repository, "tiny", listed)
     finally:
         weights.write_bytes(kept)
+    copy = repository / "outputs/studies/tiny/cells/tuned@101/tune.json"
+    kept = copy.read_bytes()
+    copy.write_bytes(kept.replace(b"101", b"102"))
+    try:
+        with pytest.raises(ValueError, match=r"tune\.json is not .*; run `workbench ablate tiny`"):
+            copies(repository, "tiny", listed)
+    finally:
+        copy.write_bytes(kept)
 
 
 @pytest.mark.parametrize("kind", ["tune", "evaluate"])

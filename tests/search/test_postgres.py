@@ -64,10 +64,9 @@ class Server:
 
     def start(self) -> None:
         options = ("-h", "127.0.0.1", "-p", self.port, "-k", self.folder, "-F")
-        log = (self.folder / "log").open("ab")
-        self.process = subprocess.Popen(
-            self.command("postgres", *options), stdout=log, stderr=log, **self.owner
-        )
+        command = self.command("postgres", *options)
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, **self.owner)
         asked = [self.bin / "pg_isready", "-h", "127.0.0.1", "-p", str(self.port)]
         limit = time.monotonic() + 120
         while subprocess.run(asked, capture_output=True, check=False).returncode != 0:

@@ -4,7 +4,8 @@ function valueOf(row, column) {
   const cell = row.cells[column];
   if (!cell) return NaN;
   if (cell.dataset.value) return parseFloat(cell.dataset.value);
-  const text = cell.textContent.trim();
+  const parts = [...cell.childNodes].filter((part) => part.nodeName !== "SMALL");
+  const text = parts.map((part) => part.textContent).join("").trim();
   const number = parseFloat(text.replace(/\u2212/g, "-").replace(/^\+/, ""));
   return cell.tagName === "TH" || cell.classList.contains("text") ? text : number;
 }
