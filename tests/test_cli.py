@@ -39,7 +39,7 @@ main()
     assert done.returncode == 0, done.stderr
     for command in (
         "prepare", "features", "pretrain", "tune", "evaluate", "report", "ablate", "plan",
-        "preset", "ui", "doctor", "ask", "data",
+        "preset", "ui", "doctor", "verify", "ask", "data",
     ):  # fmt: skip
         assert command in done.stdout
     assert "HEAVY []" in done.stdout

@@ -210,6 +210,20 @@ def doctor() -> None:
 
 
 @app.command(rich_help_panel=TOOLS)
+def verify(
+    study: Annotated[str, typer.Argument(help="a study's page alone; all and the report without")] = "",
+) -> None:
+    """Check every hash and build the report again: is it, byte by byte, what the records say?"""
+    from workbench.verify import verify as check
+
+    well = True
+    for good, finding in check(Path.cwd(), study):
+        typer.echo(f"{'ok ' if good else 'BAD'}  {finding}")
+        well = well and good
+    raise typer.Exit(0 if well else 1)
+
+
+@app.command(rich_help_panel=TOOLS)
 def ask(
     image: Annotated[Path, typer.Argument(help="a picture")],
     question: Annotated[str, typer.Argument(help="what to ask about it")],

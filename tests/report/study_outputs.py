@@ -13,6 +13,7 @@ from workbench.data.catalog import BY_NAME, FIGURE4_HELD_OUT, HELD_IN, HELD_OUT
 from workbench.report.stats import value_of
 
 SKILLS = {"full": (0.7, 0.6), "drop": (0.3, 0.3), "twin": (0.7, 0.6)}
+SEEN = {"gqa": 1.0}  # of a score is left without the picture; half elsewhere, and all of AUC
 ARMS = [
     {"name": "full", "title": "instruction-aware", "row": "instruct", "changes": {}},
     {
@@ -84,16 +85,21 @@ def _write_cell(folder: Path, arm: str, seed: int, examples: int, skills: tuple[
             example["rng"] = np.random.default_rng([seed, sum(map(ord, arm)), number, len(lines)])
             part.append(answer_of((skills[0] + shift, skills[1] + shift), example, False))
             part[-1]["score"] = min(part[-1]["score"], 100.0)
-        value = _value(entry.metric, part)
-        scores.append(
-            {"dataset": name, "metric": entry.metric, "value": value, "blind": False, "n": len(part)}
-        )
-        lines += part
+        shown = {"dataset": name, "metric": entry.metric, "n": len(part)}
+        scores.append(shown | {"value": _value(entry.metric, part), "blind": False})
+        blind = [line | {"blind": True, "score": line["score"] * SEEN.get(name, 0.5)} for line in part]
+        scores.append(shown | {"value": _value(entry.metric, blind), "blind": True})
+        lines += part + blind
     pd.DataFrame(lines).to_parquet(place / "predictions.parquet")
     (place / "scores.jsonl").write_text("".join(json.dumps(line) + "\n" for line in scores))
     marks = {file: files.file_sha256(place / file) for file in ("scores.jsonl", "predictions.parquet")}
+    files.write_json(place / "attention.json", _looked(arm, seed))
+    (place / "curve.csv").write_text(_curve(arm, seed, shift).to_csv(index=False))
     examined = _seal(place / "record.json", record("evaluate", f"{arm}@{seed}", 14.0), {"sha256": marks})
-    tuned = _seal(place / "tune.json", record("tune", f"{arm}/{seed}", 180.0), {})
+    training = record("tune", f"{arm}/{seed}", 180.0) | {"examples": {"vqav2": 900, "okvqa": 100}}
+    training["config"] = {"train": {"steps": 100, "seed": seed}}
+    training["config"] |= {"model": {"instruction_aware": arm != "drop"}}
+    tuned = _seal(place / "tune.json", training, {})
     return {
         "arm": arm,
         "seed": seed,
@@ -106,8 +112,28 @@ def _write_cell(folder: Path, arm: str, seed: int, examples: int, skills: tuple[
         "data": "e" * 16,
         "code": "d" * 16,
         "sha256": marks,
+        "extras": {file: files.file_sha256(place / file) for file in ("attention.json", "curve.csv")},
         "mlflow": {"tune": "1" * 32, "evaluate": "2" * 32},
     }
+
+
+def _looked(arm: str, seed: int) -> dict:
+    """Two bright patches of sixteen; the arm without the text looks at the first both times."""
+    maps = [[0.04] * 17 for _ in range(2)]
+    maps[0][6], maps[1][6 if arm == "drop" else 11] = 0.36, 0.36
+    said = {"dataset": "vqav2", "image": "scenes/vqav2.zip/0000-0.png", "code": "d" * 16}
+    said |= {"instructions": ["Question: which <b>colour</b>?", "Question: what is left of the dog?"]}
+    return said | {"answers": ["red", f"a cat {seed}"], "maps": maps}
+
+
+def _curve(arm: str, seed: int, shift: float) -> pd.DataFrame:
+    steps = np.arange(1, 101)
+    rng, best = np.random.default_rng(seed), {"full": 60.0, "drop": 40.0, "twin": 58.0}[arm]
+    frame = pd.DataFrame({"step": steps, "loss": 0.5 + 2 * np.exp(-steps / 20) + rng.normal(0, 0.1, 100)})
+    for name in HELD_IN:
+        values = best * (1 - np.exp(-steps / 30)) + 100 * shift + rng.normal(0, 2, 100)
+        frame[f"val/{name}"] = np.where(steps % 20 == 0, values, np.nan)
+    return frame.assign(val=frame.filter(like="val/").mean(axis=1))
 
 
 def _value(metric: str, part: list[dict]) -> float:

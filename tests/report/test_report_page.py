@@ -1,13 +1,19 @@
+import base64
+import hashlib
+import html
 import html.parser
 import json
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from report_outputs import open_image, suite, write_outputs
 
+from workbench import code
 from workbench.report.methods import METHODS
 from workbench.report.render import build
 
@@ -47,6 +53,17 @@ class Reader(html.parser.HTMLParser):
         assert self.open.pop() == tag
 
 
+def assert_only_its_own_script(page):
+    """One script, the one that the page's policy names; whatever else a text smuggles in does not run."""
+    (script,) = re.findall(r"<script>(.*?)</script>", page, flags=re.S)
+    assert page.count("<script") == 1
+    mark = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = html.unescape(re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', page)[1])
+    rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
+    assert rules["default-src"] == "'none'"
+    assert (rules["script-src"], rules["img-src"]) == (f"'sha256-{mark}'", "data:")
+
+
 def test_two_builds_are_byte_equal(outputs, reports, tmp_path):
     build(outputs, tmp_path, open_image, suite())
     names = sorted(str(path.relative_to(reports)) for path in reports.rglob("*") if path.is_file())
@@ -57,7 +74,7 @@ def test_two_builds_are_byte_equal(outputs, reports, tmp_path):
 
 def test_page_stands_alone_and_is_small(page):
     assert len(page.encode()) < 1_000_000
-    assert "<script" not in page
+    assert_only_its_own_script(page)
     assert not re.findall(r'(?:src|href)="(?!data:|#)[^"]*"', page)
     assert "url(http" not in page
     assert "@import" not in page
@@ -148,3 +165,13 @@ def test_two_rows_without_blind_scores_and_domains_still_make_a_report(tmp_path)
     assert "No recipe was tuned" in page
     assert "by domain" not in page
     assert not (Path(tmp_path) / "reports" / "figures" / "curves.svg").exists()
+
+
+def test_the_stage_report_runs_without_torch_and_mlflow():
+    script = (
+        "import sys, workbench.stages.report; print({'torch', 'mlflow', 'transformers'} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=code.PACKAGE.parent
+    )
+    assert done.stdout.strip() == "set()"

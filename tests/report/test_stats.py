@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 from scipy import stats as reference
+from sklearn.metrics import roc_auc_score
 
 from workbench.report.stats import (
     Interval,
@@ -103,6 +104,14 @@ def test_freedom_goes_from_seeds_to_images():
     assert Variance(float("nan"), 4, 4, seeds=1, images=101).freedom == 100
 
 
+def test_freedom_is_welchs_where_two_sources_add_up():
+    rng = np.random.default_rng(8)
+    seeds, images = rng.normal(0, 3, 5), rng.normal(0, 9, 40)
+    parts = seeds.var(ddof=1) / 5, images.var(ddof=1) / 40
+    theirs = reference.ttest_ind(seeds, images, equal_var=False).df
+    assert Variance(*parts, 0.0, seeds=5, images=40).freedom == pytest.approx(theirs)
+
+
 def test_the_error_never_falls_below_one_source():
     assert Variance(4, 1, 3, seeds=3, images=9).total == 4
     assert Variance(1, 4, 3, seeds=3, images=9).total == 4
@@ -152,6 +161,16 @@ def test_auc_with_weights_equals_auc_of_repeated_examples():
             assert value == pytest.approx(value_of("auc", repeated, labels))
         else:
             assert np.isnan(value)
+
+
+def test_weighted_auc_is_scikit_learns():
+    rng = np.random.default_rng(9)
+    positive = rng.random(60) < 0.4
+    margins = np.round(rng.normal(positive * 1.0, 1.0), 1)  # with ties
+    drawn = resample(names(60), repetitions=40)
+    values = replicates("auc", margins, positive, names(60), drawn)
+    for weights, value in zip(drawn.weights(names(60)), values, strict=True):
+        assert value == pytest.approx(100 * roc_auc_score(positive, margins, sample_weight=weights))
 
 
 def test_an_interval_knows_whether_zero_is_outside():

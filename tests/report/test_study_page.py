@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from report_outputs import open_image, suite
 from study_outputs import CLAIMS, write_study
-from test_report_page import Reader
+from test_report_page import Reader, assert_only_its_own_script
 
 from workbench.data.catalog import CATALOG, EXTERNAL
 from workbench.report import front
@@ -21,7 +21,7 @@ DATASETS = CATALOG + EXTERNAL
 @pytest.fixture(scope="module")
 def reports(toy, tmp_path_factory):
     folder = tmp_path_factory.mktemp("reports")
-    build_study(toy, folder, DATASETS)
+    build_study(toy, folder, DATASETS, open_image)
     return folder
 
 
@@ -31,28 +31,32 @@ def page(reports):
 
 
 def test_two_builds_are_byte_equal(toy, reports, tmp_path):
-    build_study(toy, tmp_path, DATASETS)
+    build_study(toy, tmp_path, DATASETS, open_image)
     names = sorted(path.name for path in (reports / "studies").iterdir())
     assert names == [
-        "toy.html", "toy.json", "toy.md", "toy_averages.svg", "toy_claims.svg", "toy_datasets.svg",
-        "toy_effects.csv",
+        "toy.html", "toy.json", "toy.md", "toy_arms.csv", "toy_attention.csv", "toy_attention.svg",
+        "toy_averages.svg", "toy_card_drop.md", "toy_card_full.md", "toy_card_twin.md", "toy_claims.svg",
+        "toy_cost.csv", "toy_curves.svg", "toy_datasets.svg", "toy_effects.csv", "toy_flips.csv",
+        "toy_runs.csv",
     ]  # fmt: skip
     for name in names:
         assert (reports / "studies" / name).read_bytes() == (tmp_path / "studies" / name).read_bytes(), name
 
 
-def test_the_page_stands_alone_is_well_formed_and_its_links_lead_somewhere(page):
+def test_the_page_stands_alone_is_well_formed_and_its_links_lead_somewhere(page, reports):
     reader = Reader()
     reader.feed(page)
     assert reader.open == []
     assert len(reader.ids) == len(set(reader.ids))
-    assert "<script" not in page
+    assert_only_its_own_script(page)
     assert "url(http" not in page
     links = {attrs["href"] for tag, attrs in reader.tags if tag == "a"}
     assert {link[1:] for link in links if link.startswith("#")} <= set(reader.ids)
-    assert {link for link in links if not link.startswith("#")} == {"../index.html"}
+    files = {link for link in links if not link.startswith("#")} - {"../index.html"}
+    assert {"toy_effects.csv", "toy_arms.csv", "toy_cost.csv", "toy_runs.csv", "toy.md"} < files
+    assert all((reports / "studies" / link).is_file() for link in files)
     drawn = [attrs for tag, attrs in reader.tags if tag == "svg"]
-    assert len(drawn) == 3
+    assert len(drawn) == 5
     assert all(attrs["role"] == "img" and attrs["aria-label"] for attrs in drawn)
 
 
@@ -61,7 +65,7 @@ def test_text_of_datasets_and_of_study_py_is_escaped(page, reports):
     assert "what is the <b>" not in page
     for text in ("<held-out>", "<again>", "<b>FlanT5"):
         assert text not in page
-    markdown = (reports / "studies/toy.md").read_text()
+    markdown = "".join(path.read_text() for path in sorted((reports / "studies").glob("*.md")))
     assert "<script" not in markdown
     assert r"the same &lt;again&gt; \| twice" in markdown
 
@@ -90,10 +94,54 @@ def test_the_table_of_effects_is_that_of_the_page(page, reports):
     assert f"{table.loc[0, 'effect']:+.1f}" in page
 
 
+def test_every_table_of_the_page_is_a_file_and_in_the_markdown(reports):
+    folder = reports / "studies"
+    markdown = (folder / "toy.md").read_text()
+    costs, runs, arms = (pd.read_csv(folder / f"toy_{name}.csv") for name in ("cost", "runs", "arms"))
+    # 180 s of training and 14 s of examination at 10 W
+    assert costs["watt_hours"].tolist() == pytest.approx([194 * 10 / 3600] * 3, abs=1e-5)
+    assert "| 0.54 Wh |" in markdown
+    assert len(runs) == 9
+    assert all(f"| {signature} |" in markdown for signature in runs["examination"])
+    held_out = arms.query("arm == 'full' and measure == 'held_out'")["value"].item()
+    assert f"{held_out:.1f} [" in markdown
+    assert markdown.count("\n| COCO Caption | 12 |") == 1
+
+
+def test_attention_follows_the_instruction_where_the_arm_reads_it(page, reports):
+    moves = pd.read_csv(reports / "studies/toy_attention.csv").set_index("arm")["mean"]
+    # .32 of the attention goes from one patch to another
+    assert moves.to_dict() == pytest.approx({"full": 32.0, "drop": 0.0, "twin": 32.0})
+    assert "which &lt;b&gt;colour&lt;/b&gt;?" in page
+
+
+def test_a_model_card_says_what_went_in_what_came_out_and_what_it_is_not_for(reports, page):
+    full, drop = ((reports / f"studies/toy_card_{arm}.md").read_text() for arm in ("full", "drop"))
+    assert "| VQAv2 | 900 | 90.0 % |" in full
+    assert "`model.instruction_aware: False`" in drop
+    assert "train.seed" not in full
+    assert "held-out, all: " in full
+    assert "safety and fairness" in full
+    assert re.search(r"adds less than 2 points on GQA \(\S+ with, \S+ without\), HatefulMemes", full)
+    assert "looks at the same places whatever is asked" in drop
+    assert "looks at the same places" not in full
+    assert page.count('<details id="card-') == 3
+
+
+def test_uncommitted_changes_are_confessed(toy, tmp_path):
+    folder = shutil.copytree(toy, tmp_path / "studies" / "toy")
+    raw = json.loads((folder / "cells.json").read_text())
+    raw["revision"] |= {"dirty": "9" * 16, "dvc.exp_name": "odd-name"}
+    (folder / "cells.json").write_text(json.dumps(raw))
+    page = build_study(folder, tmp_path / "reports", DATASETS, open_image).read_text()
+    assert "uncommitted changes" in " ".join(page.split())
+    assert "dvc.exp_name <code>odd-name</code>" in page
+
+
 def test_missing_cells_are_named(tmp_path):
     gone = ("twin@101", "twin@102", "twin@103", "drop@102")
     study = write_study(tmp_path / "outputs", missing=gone, examples=6)
-    page = build_study(study, tmp_path / "reports", DATASETS).read_text()
+    page = build_study(study, tmp_path / "reports", DATASETS, open_image).read_text()
     assert "4 of 9 cells are" in page
     assert "twin@101, drop@102, twin@102, twin@103" in page
     assert "Not decided: no seed has both arms." in page

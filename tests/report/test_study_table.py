@@ -53,6 +53,23 @@ def test_hand_edited_predictions_with_a_new_hash_are_refused_too(copied):
         read_study(copied)
 
 
+@pytest.mark.parametrize("name", ["curve.csv", "attention.json"])
+def test_an_edited_curve_or_attention_is_refused(copied, name):
+    path = copied / "cells/full@102" / name
+    path.write_text(path.read_text().replace("1", "2", 1))
+    with pytest.raises(ReportError, match=f"{name} is not the file whose sha256 is in cells.json"):
+        read_study(copied)
+
+
+def test_blind_scores_curves_and_attention_are_read(toy):
+    study = read_study(toy)
+    assert study.blind["full", 101, "gqa"] == pytest.approx(study.value("full", 101, "gqa"))
+    assert study.blind["full", 101, "iconqa"] == pytest.approx(study.value("full", 101, "iconqa") / 2)
+    assert study.curves["drop", 103]["val/okvqa"].notna().sum() == 5
+    assert study.looked["full", 101].shift == pytest.approx(32)
+    assert study.looked["drop", 101].shift == 0
+
+
 def test_an_edited_record_is_refused(copied):
     path = copied / "cells/full@101/tune.json"
     path.write_text(path.read_text().replace("180.0", "18.0"))
@@ -80,6 +97,8 @@ def test_a_missing_file_is_named_with_a_remedy(copied, name):
     [
         (lambda raw: raw.pop("claims"), "claims is missing or no list"),
         (lambda raw: raw["cells"][1].pop("sha256"), r"cells\[1\]: sha256 is missing or no dict"),
+        (lambda raw: raw["cells"][1]["extras"].pop("curve.csv"),
+         r"cells\[1\]\.extras are not attention.json, curve.csv"),
         (lambda raw: raw["claims"][0].update(paper="5"), r"claims\[0\]: paper is '5', no number"),
         (lambda raw: raw["claims"][0].update(better="none"), r"claims\[0\]: 'none' is no arm"),
         (lambda raw: raw["claims"][0].update(measure="odd"), "is about odd, which was not scored"),

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from workbench.search.grid import Grid, alone
 from workbench.search.queue import Queue, Ticket
-from workbench.search.worker import serve
+from workbench.search.worker import STORAGE, serve
 
 CELLS, WORKERS, LONGEST_SECONDS = 24, 3, 1.2
 NAMES = [f"arm{i % 6}@{101 + i // 6}" for i in range(CELLS)]
@@ -41,7 +41,7 @@ def work(folder: Path) -> None:
         append(folder / "done.log", ticket.cell)
         return 1.0
 
-    serve(Queue(folder, "standin"), run)
+    serve(Queue(folder, "standin", os.environ.get(STORAGE, "")), run)
 
 
 def drive(folder: Path, names: list[str] = NAMES, workers: int = WORKERS, key: str = "k") -> list[str]:
@@ -49,7 +49,7 @@ def drive(folder: Path, names: list[str] = NAMES, workers: int = WORKERS, key: s
     finished: list[str] = []
     with alone(folder):
         Grid(
-            Queue(folder, "standin"),
+            Queue(folder, "standin", os.environ.get(STORAGE, "")),
             dict.fromkeys(names, key),
             lambda cell: cell in lines(folder / "done.log"),
             [sys.executable, __file__, "worker", str(folder)],

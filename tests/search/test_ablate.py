@@ -5,20 +5,25 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
 import small_world
 import yaml
 
-from workbench import code, tracking
+from workbench import code, files, tracking
 from workbench.config import changed, load
+from workbench.experiment.answers import WEIGHTS
+from workbench.experiment.fit import read_curve
 from workbench.experiment.record import RECORD, RunError
 from workbench.experiment.score import RESULTS
 from workbench.search import grid
 from workbench.search.ablate import ablate
 from workbench.search.plan import lines, plan
 from workbench.search.study import StudyError
+from workbench.verify import copies
 
 STUDY = """
 from workbench.search.study import Arm, Claim, Study
@@ -97,6 +102,33 @@ def test_every_cell_is_listed_with_what_a_report_needs(cells, repository):
         assert (folder / "tune.json").exists() == (cell["tune"] is not None)
         assert set(cell["sha256"]) == set(RESULTS)
         assert len(pd.read_parquet(folder / "predictions.parquet"))
+        tuned_files = {"curve.csv"} if cell["tune"] else set()
+        assert set(cell["extras"]) == {"attention.json"} | tuned_files
+        assert all(files.file_sha256(folder / name) == mark for name, mark in cell["extras"].items())
+
+
+def test_curves_are_those_of_the_training_with_every_validation(cells, repository):
+    cell = cells["cells"][1]
+    points = read_curve(repository / "runs" / cell["tune"])
+    table = pd.read_csv(repository / "outputs/studies/tiny" / cell["folder"] / "curve.csv")
+    assert table["step"].tolist() == [1, 2, 3, 4, 5, 6]
+    assert table["loss"].tolist() == pytest.approx([point["loss"] for point in points], rel=1e-5)
+    assert table["val/okvqa"].notna().sum() == sum("val" in point for point in points) == 2
+    assert not [name for name in table.columns if name.startswith("drawn")]
+
+
+def test_attention_moves_with_the_instruction_where_the_qformer_reads_it(cells, repository):
+    place = repository / "outputs/studies/tiny"
+    looked = {
+        cell["arm"]: json.loads((place / cell["folder"] / "attention.json").read_text())
+        for cell in cells["cells"]
+    }
+    aware, unaware = np.array(looked["tuned"]["maps"]), np.array(looked["unaware"]["maps"])
+    assert aware.sum(axis=1) == pytest.approx([1, 1], abs=1e-4)
+    assert np.abs(aware[0] - aware[1]).max() > 1e-5
+    assert (unaware[0] == unaware[1]).all()
+    assert len({one["image"] for one in looked.values()}) == 1, "every arm is asked about the same picture"
+    assert len(set(looked["tuned"]["instructions"])) == 2
 
 
 def test_seeds_are_paired_and_arms_differ(cells, repository):
@@ -132,6 +164,29 @@ def test_the_plan_afterwards_knows_hours(cells, repository):
     ]  # fmt: skip
     assert after.hours > 0
     assert "counted" not in "\n".join(lines(after))
+
+
+def test_copies_are_verified_against_the_runs_and_these_against_their_weights(cells, repository):
+    listed = [SimpleNamespace(**cell | {"tune": cell["tune"] or ""}) for cell in cells["cells"]]
+    assert copies(repository, "tiny", listed) == (
+        True, "tiny: 10 records in runs/ are intact and the same"
+    )  # fmt: skip
+    weights = repository / "runs" / listed[1].tune / WEIGHTS
+    kept = weights.read_bytes()
+    weights.write_bytes(kept[:-1] + bytes([kept[-1] ^ 1]))
+    try:
+        with pytest.raises(ValueError, match=r"best\.safetensors is not the file of .*; delete .* and rerun"):
+            copies(repository, "tiny", listed)
+    finally:
+        weights.write_bytes(kept)
+    copy = repository / "outputs/studies/tiny/cells/tuned@101/tune.json"
+    kept = copy.read_bytes()
+    copy.write_bytes(kept.replace(b"101", b"102"))
+    try:
+        with pytest.raises(ValueError, match=r"tune\.json is not .*; run `workbench ablate tiny`"):
+            copies(repository, "tiny", listed)
+    finally:
+        copy.write_bytes(kept)
 
 
 @pytest.mark.parametrize("kind", ["tune", "evaluate"])

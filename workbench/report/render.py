@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -169,4 +171,13 @@ def environment() -> jinja2.Environment:
     for filtered in (*formats, words.mebibytes, words.flops, words.metric, probability):
         found.filters[filtered.__name__] = filtered
     found.globals["METHODS"] = METHODS
+    script = (HERE / "templates/page.js").read_text(encoding="utf-8")
+    found.globals |= {"script": Markup(script), "policy": _policy(script)}
     return found
+
+
+def _policy(script: str) -> str:
+    """Content-Security-Policy of a page: its own styles, pictures and this one script, and no request."""
+    mark = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
+    allowed = ("img-src data:", "style-src 'unsafe-inline'", f"script-src 'sha256-{mark}'")
+    return "; ".join(("default-src 'none'", *allowed, "base-uri 'none'", "form-action 'none'"))

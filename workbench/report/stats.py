@@ -2,7 +2,7 @@
 
 With one training seed an interval speaks of other test images, not of other trainings: such results
 are exploratory. With several, `Variance` puts together what seeds and images add to the error (Cameron,
-Gelbach and Miller 2011); experiments/calibration shows how often the intervals are right.
+Gelbach and Miller 2011); benchmarks/calibration.py shows how often the intervals are right.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from workbench.report.effects import Paired
-from workbench.report.stats import Bools, Floats
+from workbench.report.stats import Bools, Floats, value_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,7 @@ class Cell:
         tune, evaluate: signatures of its runs; no tuning for BLIP-2 as it is.
         mlflow: kind -> run id, as far as tracking was there.
         cost: kind -> seconds, flops, peak_memory_bytes.
+        tuned: the record of its training, for the model card; empty for BLIP-2 as it is.
     """
 
     arm: str
@@ -55,6 +56,7 @@ class Cell:
     code: str
     mlflow: Mapping[str, str]
     cost: Mapping[str, Mapping[str, float]]
+    tuned: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +70,37 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
+class Looked:
+    """One picture asked about twice: where the Q-Former looks, and what is said.
+
+    Attributes:
+        image: reference of the picture.
+        maps: for each instruction the shares (N,) of the vision tokens, the class token first.
+    """
+
+    image: str
+    instructions: Sequence[str]
+    answers: Sequence[str]
+    maps: Sequence[Floats]
+
+    @property
+    def shift(self) -> float:
+        """Percent of the attention that is elsewhere for the other instruction (total variation)."""
+        return float(50 * np.abs(self.maps[0] - self.maps[1]).sum())
+
+
+@dataclass(frozen=True, slots=True)
 class Study:
-    """A study as far as it has run; answers without the picture are left out.
+    """A study as far as it has run.
 
     Attributes:
         measures: averages that a claim can be about -> their datasets.
         seeds: those asked for; `missing` names the cells that are not finished.
         asked: dataset -> its examples.
         shares: arm, seed, dataset -> each example's score.
+        blind: the same places -> the dataset's value without the picture, where it was asked so.
+        curves: arm, seed -> step, loss, val, val/<dataset> of the training.
+        looked: arm, seed -> where its Q-Former looks.
         answers: what the arms said with the first seed of each, one line per arm and example.
         revision: of the code that collected the cells.
     """
@@ -92,6 +117,9 @@ class Study:
     missing: Sequence[str]
     asked: Mapping[str, Asked]
     shares: Mapping[tuple[str, int, str], Floats]
+    blind: Mapping[tuple[str, int, str], float]
+    curves: Mapping[tuple[str, int], pd.DataFrame]
+    looked: Mapping[tuple[str, int], Looked]
     answers: pd.DataFrame
     revision: Mapping[str, str]
 
@@ -111,6 +139,11 @@ class Study:
     def stacked(self, arm: str, dataset: str, seeds: Iterable[int]) -> Floats:
         """(S, n) shares."""
         return np.stack([self.shares[arm, seed, dataset] for seed in seeds])
+
+    def value(self, arm: str, seed: int, dataset: str) -> float:
+        """The dataset's value, in percent or CIDEr x 100."""
+        asked = self.asked[dataset]
+        return value_of(asked.metric, self.shares[arm, seed, dataset], asked.positive)
 
     def pair(self, better: str, worse: str, dataset: str) -> Paired:
         """Two arms on one dataset with the seeds that both have."""

@@ -12,16 +12,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from markupsafe import escape
 
 from workbench import files
-from workbench.report import figures, front, study_figures
+from workbench.report import figures, front, study_figures, study_pictures
+from workbench.report.cards import CAUTION, GENERAL_FAILURES, cards
 from workbench.report.compare import Dataset
-from workbench.report.render import LARGEST_PAGE, environment, inline
-from workbench.report.study_cells import Cell, Study
-from workbench.report.study_effects import Found, comparisons, find, frame
+from workbench.report.flips import CAPTION_POINTS, counts, flips
+from workbench.report.gallery import OpenImage
+from workbench.report.render import environment, inline
+from workbench.report.study_cells import Looked, Study
+from workbench.report.study_effects import Found, comparisons, find
 from workbench.report.study_table import read_study
+from workbench.report.study_tables import WATTS, costs, tables
 
+LARGEST_PAGE = 3_000_000  # bytes; some hundred small pictures
 MEASURES = {
     "held_in": "held-in, all",
     "held_out": "held-out, all",
@@ -32,21 +38,14 @@ MEASURES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
-    """Of one arm, mean over its cells; NaN-free: an arm without cells has no line.
-
-    Attributes:
-        trained: whether it is tuned at all.
-    """
+class Moved:
+    """How far an arm's attention follows the instruction: percent of it, over seeds."""
 
     arm: str
-    cells: int
-    trained: bool
-    tune_seconds: float
-    evaluate_seconds: float
-    tune_flops: float
-    evaluate_flops: float
-    peak_memory_bytes: float
+    first: Looked
+    mean: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +59,12 @@ class Said:
     answers: Sequence[tuple[str, str, str]]  # arm, text, score
 
 
-def build_study(folder: Path, reports: Path, datasets: Sequence[Dataset]) -> Path:
+def build_study(folder: Path, reports: Path, datasets: Sequence[Dataset], open_image: OpenImage) -> Path:
     """Reads outputs/studies/<study> and writes its page; two builds of the same cells are byte-equal.
 
     Args:
         datasets: the catalogue, in the order of the tables.
+        open_image: from an image reference of predictions.parquet to the picture.
 
     Returns:
         The path of the page.
@@ -75,43 +75,38 @@ def build_study(folder: Path, reports: Path, datasets: Sequence[Dataset]) -> Pat
     study = read_study(folder)
     found = find(study)
     target, name = reports / front.FOLDER, study.name
-    drawn = _figures(study, found, datasets)
+    drawn = _figures(study, found, datasets, open_image)
     for figure, (text, _) in drawn.items():
         files.write_text(target / f"{name}_{figure}.svg", text)
-    table = frame(found).to_csv(index=False, float_format="%.6g", lineterminator="\n")
-    files.write_text(target / f"{name}_effects.csv", table)
-    view = _view(study, found, datasets) | {
+    view = _view(study, found, datasets, open_image) | {
         "figures": {figure: alt for figure, (_, alt) in drawn.items()},
         "inline": {figure: inline(text, alt) for figure, (text, alt) in drawn.items()},
     }
-    page = environment().get_template("study.html.j2").render(view)
-    assert len(page.encode()) < LARGEST_PAGE, "the page outgrew its budget; shrink figures or examples"
-    files.write_text(target / f"{name}.md", environment().get_template("study.md.j2").render(view))
+    lists = tables(study, found, view["changed"]) | {"attention": _moves(view["looked"])}
+    for table, lines in lists.items():
+        text = lines.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+        files.write_text(target / f"{name}_{table}.csv", text)
+    templates = environment()
+    for card in view["cards"]:
+        text = templates.get_template("card.md.j2").render(view, card=card)
+        files.write_text(target / f"{name}_card_{card.arm.name}.md", text)
+    page = templates.get_template("study.html.j2").render(view)
+    assert len(page.encode()) < LARGEST_PAGE, "the page outgrew its budget; show fewer examples"
+    files.write_text(target / f"{name}.md", templates.get_template("study.md.j2").render(view))
     files.write_text(target / f"{name}.html", page)
     front.write(target, study, found)  # last: what it says has a page
     return target / f"{name}.html"
 
 
-def costs(study: Study) -> list[Cost]:
-    """What a cell of each arm took, on average; a training that arms share counts for each of them."""
+def moved(study: Study) -> list[Moved]:
+    """One line for each arm with a finished cell."""
     found = []
     for arm in study.arms:
-        cells = [cell for cell in study.cells if cell.arm == arm.name]
-        if cells:
-            found.append(
-                Cost(
-                    arm=arm.name,
-                    cells=len(cells),
-                    trained=bool(cells[0].tune),
-                    tune_seconds=_mean(cells, "tune", "seconds"),
-                    evaluate_seconds=_mean(cells, "evaluate", "seconds"),
-                    tune_flops=_mean(cells, "tune", "flops"),
-                    evaluate_flops=_mean(cells, "evaluate", "flops"),
-                    peak_memory_bytes=max(
-                        cost["peak_memory_bytes"] for cell in cells for cost in cell.cost.values()
-                    ),
-                )
-            )
+        looked = [study.looked[arm.name, seed] for seed in study.paired(arm.name)]
+        if looked:
+            shifts = [one.shift for one in looked]
+            mean = sum(shifts) / len(shifts)
+            found.append(Moved(arm.name, looked[0], mean, min(shifts), max(shifts)))
     return found
 
 
@@ -140,12 +135,14 @@ def plain(text: str) -> str:
     return str(escape(text)).replace("|", "\\|").replace("\n", " ")
 
 
-def _mean(cells: Sequence[Cell], kind: str, field: str) -> float:
-    values = [float(cell.cost[kind][field]) for cell in cells if kind in cell.cost]
-    return sum(values) / len(values) if values else 0.0
+def _moves(lines: Sequence[Moved]) -> pd.DataFrame:
+    columns = ("arm", "mean", "low", "high")
+    return pd.DataFrame([{column: getattr(one, column) for column in columns} for one in lines])
 
 
-def _figures(study: Study, found: Found, datasets: Sequence[Dataset]) -> dict[str, tuple[str, str]]:
+def _figures(
+    study: Study, found: Found, datasets: Sequence[Dataset], open_image: OpenImage
+) -> dict[str, tuple[str, str]]:
     """Name -> (SVG, what it shows, for those who do not see it)."""
     drawn = {}
     if found.claims:
@@ -156,18 +153,25 @@ def _figures(study: Study, found: Found, datasets: Sequence[Dataset]) -> dict[st
         drawn["datasets"] = (study_figures.forest(study, found, datasets), alt)
     alt = "Held-in against held-out average of every arm with 95 % intervals; numbers in the table."
     drawn["averages"] = (study_figures.scatter(study, found), alt)
+    if (learned := study_pictures.curves(study, datasets)) is not None:
+        alt = "Training loss and validation score of every held-in dataset over steps, a line for each arm."
+        drawn["curves"] = (learned, alt)
+    if (looked := study_pictures.attention(study, open_image)) is not None:
+        alt = "Attention of each arm's Q-Former to one picture under two instructions; shares in the table."
+        drawn["attention"] = (looked, alt)
     return {name: (figures.svg(figure), alt) for name, (figure, alt) in drawn.items()}
 
 
-def _view(study: Study, found: Found, datasets: Sequence[Dataset]) -> dict[str, Any]:
+def _view(study: Study, found: Found, datasets: Sequence[Dataset], open_image: OpenImage) -> dict[str, Any]:
     """Everything the templates insert, apart from figures."""
     titles = {d.name: d.title for d in datasets}
     ordered = [*MEASURES, *(name for name in study.measures if name not in MEASURES)]
-    shown = [name for name in ordered if any(found.average(arm.name, name) for arm in study.arms)]
+    shown_measures = [name for name in ordered if any(found.average(arm.name, name) for arm in study.arms)]
     effects: dict[tuple[str, str, str], Any] = {}
     for one in found.datasets:
         effects[one.better, one.worse, one.dataset] = one.verdict
     named: Mapping[str, str] = titles | {name: MEASURES.get(name, name) for name in study.measures}
+    shown_flips = flips(study, datasets, open_image)
     return {
         "study": study,
         "found": found,
@@ -175,9 +179,18 @@ def _view(study: Study, found: Found, datasets: Sequence[Dataset]) -> dict[str, 
         "pairs": comparisons(study),
         "effects": effects,
         "datasets": [d for d in datasets if d.name in study.asked],
-        "measures": shown,
+        "measures": shown_measures,
         "named": named,
         "costs": costs(study),
+        "watts": WATTS,
+        "looked": moved(study),
+        "changed": counts(study),
+        "caption_points": CAPTION_POINTS,
+        "flips": shown_flips,
+        "flipped": {item.dataset.name for item in shown_flips},
+        "cards": cards(study, found, datasets),
+        "general_failures": GENERAL_FAILURES,
+        "caution": CAUTION,
         "said": said(study, datasets),
         "plain": plain,
     }

@@ -13,14 +13,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from workbench import files
 from workbench.report.stats import Floats
-from workbench.report.study_cells import Arm, Asked, Cell, Declared, Study
+from workbench.report.study_cells import Arm, Asked, Cell, Declared, Looked, Study
 from workbench.report.table import ReportError, evaluated
 
-CELLS = "cells.json"
+CELLS, CURVE, ATTENTION = "cells.json", "curve.csv", "attention.json"
 RESULTS = ("scores.jsonl", "predictions.parquet")
 FIELDS: Mapping[str, type] = {
     "study": str, "question": str, "baseline": str, "arms": list, "claims": list, "measures": dict,
@@ -28,7 +29,7 @@ FIELDS: Mapping[str, type] = {
 }  # fmt: skip
 CELL_FIELDS: Mapping[str, type] = {
     "arm": str, "seed": int, "folder": str, "evaluate": str, "cost": dict, "data": str, "code": str,
-    "sha256": dict, "mlflow": dict,
+    "sha256": dict, "extras": dict, "mlflow": dict,
 }  # fmt: skip
 
 
@@ -51,9 +52,12 @@ def read_study(folder: Path) -> Study:
     _check_grid(raw, arms, cells, path)
     asked: dict[str, Asked] = {}
     shares: dict[tuple[str, int, str], Floats] = {}
+    blind: dict[tuple[str, int, str], float] = {}
     answers: list[pd.DataFrame] = []
     for cell in cells:
-        frame = evaluated(folder / "cells" / f"{cell.arm}@{cell.seed}")[0]
+        frame, scores = evaluated(folder / "cells" / f"{cell.arm}@{cell.seed}")
+        for line in scores[scores["blind"].astype(bool)].itertuples():
+            blind[cell.arm, cell.seed, str(line.dataset)] = float(line.value)
         frame = frame[~frame["blind"].astype(bool)].sort_values(["dataset", "example_id"])
         _add(cell, frame, asked, shares, folder)
         if cell.arm not in {str(part["arm"].iloc[0]) for part in answers}:
@@ -76,6 +80,9 @@ def read_study(folder: Path) -> Study:
         missing=raw["missing"],
         asked=asked,
         shares=shares,
+        blind=blind,
+        curves={(c.arm, c.seed): _curve(folder, c) for c in cells if c.tune},
+        looked={(c.arm, c.seed): _looked(folder, c) for c in cells},
         answers=pd.concat(answers, ignore_index=True),
         revision={key: str(value) for key, value in raw["revision"].items()},
     )
@@ -141,18 +148,23 @@ def _cell(line: Any, folder: Path, number: int) -> Cell:
     name = f"{line['arm']}@{line['seed']}"
     if line["folder"] != f"cells/{name}":
         raise _wrong(study, f"{folder / CELLS}: cells[{number}].folder is not cells/{name}")
-    for file in RESULTS:
+    tuned = bool(line.get("tune"))
+    extras = {ATTENTION, CURVE} if tuned else {ATTENTION}
+    if set(line["extras"]) != extras:
+        raise _wrong(study, f"{folder / CELLS}: cells[{number}].extras are not {', '.join(sorted(extras))}")
+    for file, written in {**dict.fromkeys(RESULTS), **line["sha256"], **line["extras"]}.items():
         path = folder / "cells" / name / file
         if not path.is_file():
             raise _wrong(study, f"{path} is missing")
-        if files.file_sha256(path) != line["sha256"].get(file):
+        if files.file_sha256(path) != written:
             raise _wrong(study, f"{path} is not the file whose sha256 is in {CELLS}: it was edited")
     record = _sealed(folder / "cells" / name / "record.json", line["evaluate"], study)
     if record.get("result", {}).get("sha256") != line["sha256"]:
         raise _wrong(study, f"{folder / CELLS}: cells[{number}].sha256 is not its record's")
     costs = {"evaluate": record["cost"]}
-    if line.get("tune"):
-        costs["tune"] = _sealed(folder / "cells" / name / "tune.json", line["tune"], study)["cost"]
+    training = _sealed(folder / "cells" / name / "tune.json", line["tune"], study) if tuned else {}
+    if tuned:
+        costs["tune"] = training["cost"]
     return Cell(
         arm=line["arm"],
         seed=line["seed"],
@@ -162,6 +174,7 @@ def _cell(line: Any, folder: Path, number: int) -> Cell:
         code=line["code"],
         mlflow=line["mlflow"],
         cost=costs,
+        tuned=training,
     )
 
 
@@ -173,6 +186,16 @@ def _sealed(path: Path, signature: str, study: str) -> dict[str, Any]:
     if record.get("signature") != signature:
         raise _wrong(study, f"{path}: signature is not the {signature} of {CELLS}")
     return record
+
+
+def _curve(folder: Path, cell: Cell) -> pd.DataFrame:
+    return pd.read_csv(folder / "cells" / f"{cell.arm}@{cell.seed}" / CURVE)
+
+
+def _looked(folder: Path, cell: Cell) -> Looked:
+    raw = _json(folder / "cells" / f"{cell.arm}@{cell.seed}" / ATTENTION, folder.name)
+    maps = [np.array(shares, dtype=float) for shares in raw["maps"]]
+    return Looked(raw["image"], raw["instructions"], raw["answers"], maps)
 
 
 def _check_grid(raw: Mapping[str, Any], arms: Sequence[Arm], cells: Sequence[Cell], path: Path) -> None:

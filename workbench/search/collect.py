@@ -2,10 +2,11 @@
 
     outputs/studies/<study>/cells.json              what ran, what it cost, what is claimed
     outputs/studies/<study>/cells/<arm>@<seed>/     record.json, scores.jsonl, predictions.parquet,
-                                                    and tune.json, the record of its training
+                                                    attention.json; of its training tune.json, the
+                                                    record, and curve.csv
 
-Results of development seeds go to outputs/development/<study>/ instead. A report needs these alone: no
-Optuna, torch, MLflow or runs/.
+Results of development seeds go to outputs/development/<study>/ instead. A report needs these and the
+pictures in data/prepared alone: no Optuna, torch, MLflow or runs/.
 """
 
 from __future__ import annotations
@@ -18,8 +19,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from workbench import files, tracking
 from workbench.config import Config
+from workbench.experiment.answers import WEIGHTS
+from workbench.experiment.fit import read_curve
+from workbench.experiment.looking import ATTENTION, look
 from workbench.experiment.record import RECORD, Record
 from workbench.experiment.score import RESULTS
 from workbench.search.cells import OnDisk
@@ -27,7 +33,8 @@ from workbench.search.study import MEASURES, Cell, Study
 from workbench.surroundings import home, surroundings
 
 log = logging.getLogger(__name__)
-CELLS = "cells.json"
+CELLS, CURVE = "cells.json", "curve.csv"
+POINTS = 200  # of a loss curve; validations are kept besides
 
 
 def folder_of(root: Path, study: str, development: bool) -> Path:
@@ -58,13 +65,16 @@ class Collection:
         cell, target = self._cells[name], self.folder / "cells" / name
         assert found.evaluate is not None
         target.mkdir(parents=True)
-        for file in (RECORD, *RESULTS):
+        weights = found.tune / WEIGHTS if found.tune is not None else None
+        look(cell.config, cell.arm.row, self._root, weights, found.evaluate)
+        for file in (RECORD, *RESULTS, ATTENTION):
             shutil.copyfile(found.evaluate / file, target / file)
         examined = Record.read(found.evaluate)
         cost = {"evaluate": asdict(examined.cost)}
         marks = {"evaluate": files.digest(dict(examined.hashes))}
         if found.tune is not None:
             shutil.copyfile(found.tune / RECORD, target / "tune.json")
+            files.write_text(target / CURVE, thinned(found.tune))
             cost["tune"] = asdict(Record.read(found.tune).cost)
             marks["tune"] = found.training
         self._lines[name] = {
@@ -79,13 +89,22 @@ class Collection:
             "data": examined.hashes["data"],
             "code": examined.hashes["code"],
             "sha256": examined.result["sha256"],
+            "extras": {
+                file: files.file_sha256(target / file)
+                for file in (ATTENTION, CURVE)
+                if (target / file).is_file()
+            },
             "mlflow": self._runs(cell, marks),
         }
         self.write()
 
     def write(self) -> None:
         """cells.json, with what is recorded so far."""
-        code = {key.removeprefix("git."): v for key, v in surroundings().items() if key.startswith("git.")}
+        code = {
+            key.removeprefix("git."): value
+            for key, value in surroundings().items()
+            if key.startswith(("git.", "dvc."))
+        }
         files.write_json(
             self.folder / CELLS,
             {
@@ -132,3 +151,12 @@ class Collection:
             self._next_try = time.monotonic() + tracking.RETRY_AFTER_SECONDS
             return {}
         return found
+
+
+def thinned(tune: Path) -> str:
+    """A training's curve as CSV: step, loss, val and val/<dataset>; every validation, and some losses."""
+    points = read_curve(tune)
+    every = max(1, len(points) // POINTS)
+    kept = [point for place, point in enumerate(points) if place % every == 0 or "val" in point]
+    columns = ["step", "loss", *sorted({name for point in kept for name in point if name.startswith("val")})]
+    return pd.DataFrame(kept, columns=columns).to_csv(index=False, float_format="%.6g", lineterminator="\n")

@@ -7,6 +7,7 @@ its end, without looking for runs.
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -27,7 +28,12 @@ def work(config: Config, root: Path, study: str = "") -> None:
     """Builds the report, or one study's page."""
     if study:
         print(f"{study}: {page(root, study)}")
-        return
+    else:
+        whole(config, root, root / "reports")
+
+
+def whole(config: Config, root: Path, reports: Path) -> Path:
+    """<reports>/index.html and what stands beside it; <reports>/studies holds the studies' pages."""
     prepared = root / "data/prepared"
     datasets = read_manifest(prepared)["datasets"]
     chosen = config.data.held_in or HELD_IN
@@ -41,12 +47,14 @@ def work(config: Config, root: Path, study: str = "") -> None:
         sampling={rule: Mixture(sizes, rule, factors).probabilities for rule in RULES},
     )
     studies = sorted(path.parent.name for path in root.glob("experiments/*/study.py"))
-    build(root / "outputs", root / "reports", lambda ref: open_image(prepared, ref), suite, studies)
+    return build(root / "outputs", reports, partial(open_image, prepared), suite, studies)
 
 
-def page(root: Path, study: str) -> Path:
-    """reports/studies/<study>.html, from outputs/studies/<study>."""
-    return build_study(root / "outputs/studies" / study, root / "reports", CATALOG + EXTERNAL)
+def page(root: Path, study: str, reports: Path | None = None) -> Path:
+    """<reports>/studies/<study>.html, from outputs/studies/<study>; reports/ of the root by default."""
+    prepared = root / "data/prepared"
+    folder = root / "outputs/studies" / study
+    return build_study(folder, reports or root / "reports", CATALOG + EXTERNAL, partial(open_image, prepared))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,146 @@
+"""Verification of stand-in results: what is untouched passes, and each edit is named."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from workbench import files
+from workbench.config import Config
+from workbench.data.catalog import HELD_IN
+from workbench.stages import report
+from workbench.verify import verify
+
+
+@pytest.fixture(scope="module")
+def patch():
+    with pytest.MonkeyPatch.context() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, patch):
+    """A repository whose pipeline and whose study `toy` have run, with the reports written from them."""
+    patch.syspath_prepend(str(Path(__file__).parent / "report"))
+    from report_outputs import open_image, write_outputs
+    from study_outputs import write_study
+
+    patch.setattr(report, "open_image", lambda prepared, ref: open_image(ref))
+    root = tmp_path_factory.mktemp("finished")
+    (root / "params.yaml").write_text(yaml.safe_dump(Config().to_dict()))
+    sizes = {name: {"train": 100 + place} for place, name in enumerate(HELD_IN)}
+    files.write_json(root / "data/prepared/manifest.json", {"datasets": sizes})
+    write_outputs(root / "outputs", 6)
+    for path in sorted(root.glob("outputs/*/*/record.json")):
+        seal(path)
+    write_study(root / "outputs", seeds=(101, 102), examples=4)
+    report.page(root, "toy")
+    (root / "experiments/toy").mkdir(parents=True)
+    (root / "experiments/toy/study.py").touch()
+    report.whole(Config(), root, root / "reports")
+    return root
+
+
+def seal(path):
+    """A record of the form that runs have."""
+    raw = json.loads(path.read_text())
+    named = ("signature", "suite", "seed", "config", "hashes", "cost")
+    names = ("scores.jsonl", "predictions.parquet")
+    marks = {name: files.file_sha256(path.parent / name) for name in names if (path.parent / name).is_file()}
+    record = {key: raw[key] for key in named} | {"kind": raw["kind"], "name": path.parent.name}
+    record |= {"examples": {}, "result": {"sha256": marks} if marks else {}}
+    files.write_json(path, record | {"seal": files.digest(record)})
+
+
+@pytest.fixture
+def root(finished, tmp_path, monkeypatch):
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+    return shutil.copytree(finished, tmp_path / "root")
+
+
+def wrong(root, study=""):
+    return [sentence for good, sentence in verify(root, study) if not good]
+
+
+def test_what_was_not_touched_passes_and_says_what_was_compared(root):
+    found = list(verify(root))
+    assert all(good for good, _ in found), found
+    text = "\n".join(sentence for _, sentence in found)
+    assert "toy: 6 cells match their hashes and seals" in text
+    assert "runs/ is not here" in text
+    assert "outputs/evaluate/instruct: 2 files against the record" in text
+    assert text.count("follow from the records, byte by byte") == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "says"),
+    [
+        ("reports/studies/toy.html", "supported", "refuted", "toy.html is not what the records give"),
+        ("reports/studies/toy_effects.csv", "primary", "secondary", "toy_effects.csv is not what"),
+        ("reports/index.html", "points", "dollars", "index.html is not what the records give"),
+        ("reports/tables/averages.csv", "instruct", "blip2", "averages.csv is not what the records give"),
+        ("outputs/studies/toy/cells.json", '"paper": 5.4', '"paper": 4.4', "is not what the records give"),
+        ("outputs/studies/toy/cells/full@101/tune.json", "180.0", "18.0", "seal is not that of its contents"),
+        (
+            "outputs/studies/toy/cells/full@101/attention.json",
+            "0.36",
+            "0.63",
+            "attention.json is not the file",
+        ),
+        (
+            "outputs/evaluate/instruct/record.json",
+            '"seed": 1',
+            '"seed": 7',
+            "was edited after it was written",
+        ),
+        ("outputs/evaluate/blip2/record.json", '"seal"', '"sealed"', "is not a record of this version"),
+        ("outputs/evaluate/blip2/scores.jsonl", "false", "false ", "is not the file its record names"),
+    ],
+)
+def test_every_edit_is_named_with_a_remedy(root, name, old, new, says):
+    path = root / name
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    found = wrong(root)
+    assert any(says in sentence for sentence in found), found
+    assert all("run `" in sentence or "rerun" in sentence for sentence in found)
+
+
+def test_a_missing_file_of_the_report_is_named(root):
+    (root / "reports/studies/toy_card_full.md").unlink()
+    (root / "reports/figures/figure4.svg").unlink()
+    found = "\n".join(wrong(root))
+    assert "toy_card_full.md is missing" in found
+    assert "figure4.svg is missing" in found
+
+
+def test_a_study_whose_results_are_not_here_cannot_be_verified(root):
+    shutil.rmtree(root / "outputs/studies")
+    assert ["outputs/studies/toy/cells.json is missing" in line for line in wrong(root, "toy")] == [True]
+    assert "run `workbench ablate toy`" in wrong(root, "toy")[0]
+
+
+def test_nothing_is_changed(root):
+    before = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    list(verify(root))
+    assert {path: path.read_bytes() for path in root.rglob("*") if path.is_file()} == before
+
+
+def test_the_command_ends_with_1_and_the_sentence(root, monkeypatch):
+    from typer.testing import CliRunner
+
+    from workbench.cli import app
+
+    monkeypatch.chdir(root)
+    assert CliRunner().invoke(app, ["verify", "toy"]).exit_code == 0
+    page = root / "reports/studies/toy.md"
+    page.write_text(page.read_text() + "and more")
+    done = CliRunner().invoke(app, ["verify", "toy"])
+    assert done.exit_code == 1
+    assert "BAD  toy: " in done.output
+    assert "toy.md is not what the records give" in done.output
