@@ -2,7 +2,8 @@
 
     outputs/studies/<study>/cells.json              what ran, what it cost, what is claimed
     outputs/studies/<study>/cells/<arm>@<seed>/     record.json, scores.jsonl, predictions.parquet,
-                                                    and tune.json, the record of its training
+                                                    and tune.json, the record of its training;
+                                                    probes.parquet and probe.json if it was probed
 
 Results of development seeds go to outputs/development/<study>/ instead. A report needs these alone: no
 Optuna, torch, MLflow or runs/.
@@ -20,6 +21,7 @@ from typing import Any
 
 from workbench import files, tracking
 from workbench.config import Config
+from workbench.experiment.probe import PROBES
 from workbench.experiment.record import RECORD, Record
 from workbench.experiment.score import RESULTS
 from workbench.search.cells import OnDisk
@@ -67,6 +69,11 @@ class Collection:
             shutil.copyfile(found.tune / RECORD, target / "tune.json")
             cost["tune"] = asdict(Record.read(found.tune).cost)
             marks["tune"] = found.training
+        if found.probe is not None:
+            shutil.copyfile(found.probe / PROBES, target / PROBES)
+            shutil.copyfile(found.probe / RECORD, target / "probe.json")
+            cost["probe"] = asdict(Record.read(found.probe).cost)
+            marks["probe"] = files.digest(dict(Record.read(found.probe).hashes))
         self._lines[name] = {
             "arm": cell.arm.name,
             "seed": cell.seed,
@@ -75,6 +82,7 @@ class Collection:
             "folder": f"cells/{name}",
             "tune": found.training or None,
             "evaluate": found.evaluate.name,
+            "probe": found.probe.name if found.probe else None,
             "cost": cost,
             "data": examined.hashes["data"],
             "code": examined.hashes["code"],
