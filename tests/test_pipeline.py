@@ -49,7 +49,8 @@ def test_the_committed_parameters_are_the_micro_preset():
 
 
 def test_there_are_fewer_than_twenty_stages():
-    assert sum(len(stage.get("foreach", [0])) for stage in STAGES.values()) < 20
+    for file in (PIPELINE, STUDIES):  # each has a lock file of its own, which is rewritten after every stage
+        assert sum(len(stage.get("foreach", [0])) for stage in file["stages"].values()) < 20
 
 
 def test_every_study_is_a_stage_that_a_bare_repro_leaves_alone():

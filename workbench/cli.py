@@ -84,6 +84,14 @@ def report(
 
 Seeds = Annotated[str, typer.Option(help="how many (5: 101 to 105), or which: 101,102")]
 Workers = Annotated[int, typer.Option("--jobs", "-j", help="cells side by side")]
+Storage = Annotated[
+    str,
+    typer.Option(
+        envvar="WORKBENCH_STORAGE",
+        help="URL of a PostgreSQL or MySQL database for Optuna; keep passwords in the variable",
+        show_default="sqlite",
+    ),
+]
 Development = Annotated[
     bool, typer.Option("--development", help="seeds from 1 on, shown in no report: outputs/development")
 ]
@@ -94,20 +102,25 @@ def ablate(
     study: Annotated[str, typer.Argument(help="a folder of experiments/")],
     seeds: Seeds = "5",
     jobs: Workers = 2,
-    storage: Annotated[
-        str,
-        typer.Option(
-            envvar="WORKBENCH_STORAGE",
-            help="URL of a PostgreSQL or MySQL database for Optuna; keep passwords in the variable",
-            show_default="sqlite",
-        ),
-    ] = "",
+    storage: Storage = "",
     development: Development = False,
 ) -> None:
     """Run the cells of a study (arm x seed) that are not recorded yet: outputs/studies/STUDY."""
     os.environ["WORKBENCH_STORAGE"] = storage
     given = ["--study", study, "--seeds", seeds, "-j", str(jobs)]
     _stage("ablate", *given, *(["--development"] if development else []))
+
+
+@app.command(rich_help_panel=STUDIES)
+def explore(
+    study: Annotated[str, typer.Argument(help="a folder of experiments/ whose study.py has a SPACE")],
+    trials: Annotated[int, typer.Option(help="how many in all, those of earlier calls included")] = 40,
+    jobs: Workers = 2,
+    storage: Storage = "",
+) -> None:
+    """Search a study's space by held-in validation, pruning what lags: outputs/explorations/STUDY."""
+    os.environ["WORKBENCH_STORAGE"] = storage
+    _stage("explore", "--study", study, "--trials", str(trials), "-j", str(jobs))
 
 
 @app.command(rich_help_panel=STUDIES)
@@ -126,6 +139,18 @@ def plan(
         lambda: made_for(load(Path("params.yaml")), Path.cwd(), study, seeds, jobs, development)
     )
     typer.echo("\n".join(lines(made)))
+
+
+@app.command(rich_help_panel=STUDIES)
+def figure(study: Annotated[str, typer.Argument(help="a study that was run or explored")]) -> None:
+    """Draw what a study's figure.py draws, from its collected results: reports/studies."""
+    _stage("figure", "--study", study)
+
+
+@app.command(rich_help_panel=STUDIES)
+def flops(study: Annotated[str, typer.Argument(help="a folder of experiments/ with matched arms")]) -> None:
+    """Count what a training step of each arm takes: flops.json, which sets the steps of matched arms."""
+    _stage("flops", "--study", study)
 
 
 @app.command(rich_help_panel=TOOLS)

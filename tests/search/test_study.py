@@ -9,7 +9,8 @@ import pytest
 from workbench import code
 from workbench.config import Config, load
 from workbench.search import study as studies
-from workbench.search.study import MEASURES, Arm, Claim, Study, StudyError, cells, seeds_of
+from workbench.search.seeds import seeds_of
+from workbench.search.study import MEASURES, Arm, Claim, Study, StudyError, cells
 
 ROOT = code.PACKAGE.parent
 BASE = load(ROOT / "params.yaml")
@@ -56,6 +57,13 @@ def test_published_effects_are_those_of_the_tables():
     ):
         pairs = zip(("figure4", "held_in"), ours, figure[row], strict=True)
         expected["instruct", arm] = {measure: mine - other for measure, mine, other in pairs}
+    tuned, plain = (
+        PAPER["table3_finetuning"]["rows"][f"{model} (FlanT5-XXL)"] for model in ("InstructBLIP", "BLIP-2")
+    )
+    for dataset, column in (
+        ("scienceqa", "SciQA-IMG"), ("ocrvqa", "OCR-VQA"), ("okvqa", "OKVQA"), ("aokvqa", "A-OKVQA_MC_test"),
+    ):  # fmt: skip
+        expected[f"{dataset}_tuned", f"{dataset}_blip2"] = {dataset: tuned[column] - plain[column]}
     seen = 0
     for name in NAMES:
         for claim in studies.load(ROOT / "experiments" / name, BASE).claims:
@@ -64,6 +72,25 @@ def test_published_effects_are_those_of_the_tables():
                 assert "paper_tables.json" in claim.source
                 seen += 1
     assert seen == sum(map(len, expected.values()))
+
+
+@pytest.mark.parametrize(
+    ("arms", "says"),
+    [
+        ((FULL, Arm("next", after="gone")), "after is 'gone'; both have to be arms that are tuned"),
+        ((FULL, Arm("start", row="blip2"), Arm("next", after="start")), "after is 'start'"),
+        ((FULL, Arm("next", after="full"), Arm("third", after="next")), "the earlier one from the start"),
+        ((FULL, Arm("next", row="blip2", after="full")), "both have to be arms that are tuned"),
+    ],
+)
+def test_an_arm_begins_with_an_arm_that_is_tuned_from_the_start(arms, says):
+    with pytest.raises(StudyError, match=says):
+        study(arms)
+
+
+def test_an_arm_after_another_has_its_cell_with_the_same_seed():
+    grid = cells(study((FULL, Arm("next", after="full"))), Config(), [101, 102])
+    assert [cell.after and cell.after.name for cell in grid] == [None, "full@101", None, "full@102"]
 
 
 def test_same_seeds_in_all_arms_and_seed_after_seed():

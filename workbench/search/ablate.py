@@ -12,7 +12,8 @@ from workbench.search import grid
 from workbench.search.cells import OnDisk, inspect
 from workbench.search.collect import Collection
 from workbench.search.queue import Queue
-from workbench.search.study import StudyError, cells, load, seeds_of
+from workbench.search.seeds import seeds_of
+from workbench.search.study import Cell, StudyError, cells, load
 from workbench.search.worker import STORAGE
 
 
@@ -46,13 +47,13 @@ def ablate(
         queue = Queue(place, name, storage)
         running = queue.standing().running  # by workers that an earlier driver left behind
         found = {cell: inspect(wanted[cell], root) for cell in wanted}
-        already = {cell for cell, on_disk in found.items() if on_disk.evaluate is not None}
+        already = {cell for cell, on_disk in found.items() if on_disk.done}
         collection, made = Collection(study, list(wanted.values()), base, root, development), set[str]()
 
         def recorded(cell: str) -> bool:
             if cell in running and cell not in already:  # perhaps just now
                 found[cell] = inspect(wanted[cell], root)
-            return found[cell].evaluate is not None
+            return found[cell].done
 
         with counting(name) as count:
             count(len(already), len(wanted))
@@ -66,7 +67,7 @@ def ablate(
 
             grid.Grid(
                 queue,
-                {cell: found[cell].key for cell in _spread(found)},
+                {cell: found[cell].key for cell in _spread(wanted, found)},
                 recorded,
                 [sys.executable, "-m", "workbench.search.worker", name],
                 workers,
@@ -76,13 +77,13 @@ def ablate(
     return collection.folder
 
 
-def _spread(found: Mapping[str, OnDisk]) -> list[str]:
-    """The cells, those last that share another's training: side by side, one would wait for the other."""
+def _spread(wanted: Mapping[str, Cell], found: Mapping[str, OnDisk]) -> list[str]:
+    """The cells, those last that need another's training: side by side, one would wait for the other."""
     seen: set[str] = set()
     later = []
     for cell, on_disk in found.items():
         shared = on_disk.training or on_disk.key
-        if shared in seen:
+        if shared in seen or wanted[cell].after:
             later.append(cell)
         seen.add(shared)
     return [cell for cell in found if cell not in later] + later

@@ -3,7 +3,8 @@
     outputs/studies/<study>/cells.json              what ran, what it cost, what is claimed
     outputs/studies/<study>/cells/<arm>@<seed>/     record.json, scores.jsonl, predictions.parquet,
                                                     attention.json; of its training tune.json, the
-                                                    record, and curve.csv
+                                                    record, and curve.csv; probes.parquet and
+                                                    probe.json if it was probed
 
 Results of development seeds go to outputs/development/<study>/ instead. A report needs these and the
 pictures in data/prepared alone: no Optuna, torch, MLflow or runs/.
@@ -26,6 +27,7 @@ from workbench.config import Config
 from workbench.experiment.answers import WEIGHTS
 from workbench.experiment.fit import read_curve
 from workbench.experiment.looking import ATTENTION, look
+from workbench.experiment.probe import PROBES
 from workbench.experiment.record import RECORD, Record
 from workbench.experiment.score import RESULTS
 from workbench.search.cells import OnDisk
@@ -77,6 +79,11 @@ class Collection:
             files.write_text(target / CURVE, thinned(found.tune))
             cost["tune"] = asdict(Record.read(found.tune).cost)
             marks["tune"] = found.training
+        if found.probe is not None:
+            shutil.copyfile(found.probe / PROBES, target / PROBES)
+            shutil.copyfile(found.probe / RECORD, target / "probe.json")
+            cost["probe"] = asdict(Record.read(found.probe).cost)
+            marks["probe"] = files.digest(dict(Record.read(found.probe).hashes))
         self._lines[name] = {
             "arm": cell.arm.name,
             "seed": cell.seed,
@@ -85,6 +92,7 @@ class Collection:
             "folder": f"cells/{name}",
             "tune": found.training or None,
             "evaluate": found.evaluate.name,
+            "probe": found.probe.name if found.probe else None,
             "cost": cost,
             "data": examined.hashes["data"],
             "code": examined.hashes["code"],

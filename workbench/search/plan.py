@@ -11,7 +11,8 @@ from workbench.experiment.estimate import training_flops
 from workbench.experiment.record import RECORD, Cost, Record
 from workbench.records import ROWS
 from workbench.search.cells import OnDisk, inspect
-from workbench.search.study import Cell, cells, load, seeds_of
+from workbench.search.seeds import seeds_of
+from workbench.search.study import Cell, cells, load
 from workbench.surroundings import home
 
 COUNTED = "counted on the first batch"
@@ -145,7 +146,7 @@ def _arm(
         arm=own[0].arm.name,
         row=row,
         cells=len(own),
-        recorded=sum(s.evaluate is not None for s in stand),
+        recorded=sum(s.done for s in stand),
         trainings=len(trainings),
         examinations=len(examinations),
         tune_flops=tuned,

@@ -76,7 +76,7 @@ class Queue:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._lock, self._wanted = FileLock(place / "queue.lock"), place / "wanted.json"
         with self._lock:
-            self._study = _open(url or f"sqlite:///{place.resolve() / 'optuna.db'}", name)
+            self._study = opened(url or default_url(place), name)
 
     def fill(self, wanted: Mapping[str, str], done: Callable[[str], bool]) -> None:
         """Enqueues what is wanted, neither waiting nor running, and not done; repeating it adds nothing.
@@ -152,7 +152,17 @@ def _identity(trial: FrozenTrial) -> tuple[Any, Any]:
     return trial.user_attrs.get("cell"), trial.user_attrs.get("key")
 
 
-def _open(url: str, name: str) -> optuna.Study:
+def default_url(place: Path) -> str:
+    """The sqlite database of a study's folder."""
+    return f"sqlite:///{place.resolve() / 'optuna.db'}"
+
+
+def opened(url: str, name: str) -> optuna.Study:
+    """The study of that name in a database, made if it has to be; not safe without a lock.
+
+    Raises:
+        StudyError: when the database does not answer or holds something else.
+    """
     try:
         parsed = make_url(url)
         shown = parsed.render_as_string(hide_password=True)

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import importlib.util
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from workbench import files
 from workbench.config import Config, ConfigError, changed
@@ -23,6 +25,7 @@ from workbench.data.catalog import (
     TABLE2_HELD_IN,
 )
 from workbench.records import ROWS, Row
+from workbench.search import compute
 
 FIRST_SEED = 101  # of reported runs; those below were looked at while the workbench was made
 # The averages that a claim can be about; a claim can also name one dataset.
@@ -50,12 +53,14 @@ class Arm:
         changes: dotted fields of params.yaml -> values, ``{"model.instruction_aware": False}``.
         row: what is examined; it also says which recipe is tuned with, if any.
         title: for tables and legends; the name if empty.
+        after: the arm whose tuned weights this one begins with, seed by seed; the start's if empty.
     """
 
     name: str
     changes: Mapping[str, object] = field(default_factory=dict)
     row: Row = "instruct"
     title: str = ""
+    after: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +92,8 @@ class Study:
     Attributes:
         name: that of its folder in experiments/.
         baseline: the arm with which tables compare the others.
+        matched: all arms are tuned with the baseline's floating-point operations: train.steps of each
+            follows from flops.json in the study's folder, see search/compute.py.
 
     Raises:
         StudyError: for duplicates, an empty grid, and claims about arms or measures that do not exist.
@@ -97,6 +104,7 @@ class Study:
     arms: Sequence[Arm]
     baseline: str
     claims: Sequence[Claim] = ()
+    matched: bool = False
 
     def __post_init__(self) -> None:
         if not self.arms:
@@ -109,10 +117,12 @@ class Study:
                 raise StudyError(f"two arms are named {arm.name!r}; rename one")
             if arm.row not in ROWS:
                 raise StudyError(f"arm {arm.name!r}: row is {arm.row!r}; choose one of {', '.join(ROWS)}")
+            if arm.after:
+                _check_after(arm, self.arms)
         if self.baseline not in names:
             raise StudyError(f"baseline {self.baseline!r} is no arm; choose one of {', '.join(names)}")
-        if twice := _twice(claim.name for claim in self.claims):
-            raise StudyError(f"two claims are named {twice!r}; rename one")
+        if double := twice(claim.name for claim in self.claims):
+            raise StudyError(f"two claims are named {double!r}; rename one")
         for claim in self.claims:
             _check_claim(claim, names)
 
@@ -130,12 +140,17 @@ class Study:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One arm with one seed, resolved: what is trained once and examined once."""
+    """One arm with one seed, resolved: what is trained once and examined once.
+
+    Attributes:
+        after: the cell whose tuned weights it begins with.
+    """
 
     study: str
     arm: Arm
     seed: int
     config: Config
+    after: Cell | None = None
 
     @property
     def name(self) -> str:
@@ -143,32 +158,55 @@ class Cell:
         return f"{self.arm.name}@{self.seed}"
 
 
-def load(folder: Path, base: Config) -> Study:
+def load(folder: Path, base: Config, counted: bool = True) -> Study:
     """The study in a folder below experiments/, checked as a whole.
 
     Args:
         base: params.yaml, which every arm changes.
+        counted: whether arms of a study that is `matched` get their steps; not while they are counted.
 
     Raises:
         StudyError: naming file, field and remedy.
     """
     path = folder / "study.py"
-    if not path.is_file():
-        near = sorted(p.parent.name for p in folder.parent.glob("*/study.py"))
-        raise StudyError(f"{path} does not exist; studies here: {', '.join(near) or 'none'}")
-    spec = importlib.util.spec_from_file_location(f"study_{folder.name}", path)
-    assert spec is not None
-    assert spec.loader is not None  # the path ends in .py
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-        study = module.STUDY
+    with explained(path):
+        study = module(path).STUDY
         if not isinstance(study, Study) or study.name != folder.name:
             raise StudyError(f"STUDY has to be a Study with name={folder.name!r}")
+        if study.matched and counted:
+            steps = compute.steps(folder, [arm.name for arm in study.arms], study.baseline, base)
+            arms = [
+                replace(arm, changes={**arm.changes, "train.steps": steps[arm.name]}) for arm in study.arms
+            ]
+            study = replace(study, arms=arms)
         cells(study, base, [FIRST_SEED])
-    except (StudyError, AttributeError, ImportError, NameError, SyntaxError, TypeError) as error:
-        raise StudyError(f"{path}: {error}") from error
     return study
+
+
+def module(path: Path) -> Any:
+    """The module in a study's folder, loaded by its path.
+
+    Raises:
+        StudyError: when there is none.
+    """
+    if not path.is_file():
+        near = sorted(p.parent.name for p in path.parent.parent.glob(f"*/{path.name}"))
+        raise StudyError(f"it does not exist; studies here: {', '.join(near) or 'none'}")
+    spec = importlib.util.spec_from_file_location(f"{path.parent.name}_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None  # the path ends in .py
+    made = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(made)
+    return made
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """What goes wrong with a file of a study ends as a StudyError that names the file."""
+    try:
+        yield
+    except (ConfigError, AttributeError, ImportError, NameError, SyntaxError, TypeError) as error:
+        raise StudyError(f"{path}: {error}") from error
 
 
 def cells(study: Study, base: Config, seeds: Sequence[int]) -> list[Cell]:
@@ -182,7 +220,7 @@ def cells(study: Study, base: Config, seeds: Sequence[int]) -> list[Cell]:
     resolved: dict[str, str] = {}
     for arm in study.arms:
         config = _resolve(arm, base, FIRST_SEED).to_dict()
-        same = files.digest({**config, "tracking": None, "workers": None, "row": arm.row})
+        same = files.digest({**config, "tracking": None, "workers": None, "as": [arm.row, arm.after]})
         if same in resolved:
             raise StudyError(
                 f"arms {resolved[same]!r} and {arm.name!r} are the same configuration and row; "
@@ -195,37 +233,8 @@ def cells(study: Study, base: Config, seeds: Sequence[int]) -> list[Cell]:
 def cell(study: Study, base: Config, arm: str, seed: int) -> Cell:
     """One arm with one seed."""
     found = study.arm(arm)
-    return Cell(study.name, found, seed, _resolve(found, base, seed))
-
-
-def seeds_of(text: str, development: bool = False) -> tuple[int, ...]:
-    """The training seeds that ``--seeds`` asks for.
-
-    Args:
-        text: a number of seeds (``5``: 101 to 105, or 1 to 5 in development), or the seeds themselves
-            with commas between them (``101,103``); ``101`` alone is that seed, not a hundred and one.
-
-    Raises:
-        StudyError: for no seed, one given twice, or a development seed in a reported study.
-    """
-    try:
-        numbers = [int(part) for part in text.split(",") if part.strip()]
-    except ValueError:
-        raise StudyError(f"--seeds {text!r} is neither a number nor a list such as 101,102") from None
-    if "," not in text and sum(numbers) < FIRST_SEED:
-        first = 1 if development else FIRST_SEED
-        numbers = list(range(first, first + sum(numbers)))
-    if not numbers:
-        raise StudyError(f"--seeds {text!r} asks for no seed; the grid would be empty")
-    if twice := _twice(str(number) for number in numbers):
-        raise StudyError(f"--seeds {text!r} has {twice} twice; each seed is one run")
-    below = [number for number in numbers if number < FIRST_SEED]
-    if below and not development:
-        raise StudyError(
-            f"seed {below[0]} is a development seed (below {FIRST_SEED}), which choices were made with; "
-            f"take {FIRST_SEED} and up, or add --development, whose results no report shows"
-        )
-    return tuple(numbers)
+    after = cell(study, base, found.after, seed) if found.after else None
+    return Cell(study.name, found, seed, _resolve(found, base, seed), after)
 
 
 def _resolve(arm: Arm, base: Config, seed: int) -> Config:
@@ -235,6 +244,15 @@ def _resolve(arm: Arm, base: Config, seed: int) -> Config:
         return changed(base, {**arm.changes, "train.seed": seed})
     except ConfigError as error:
         raise StudyError(f"arm {arm.name!r}: {error}") from error
+
+
+def _check_after(arm: Arm, arms: Sequence[Arm]) -> None:
+    earlier = [other for other in arms if other.name == arm.after]
+    if not earlier or earlier[0].after or None in (ROWS[earlier[0].row], ROWS[arm.row]):
+        raise StudyError(
+            f"arm {arm.name!r}: after is {arm.after!r}; both have to be arms that are tuned, and the earlier "
+            "one from the start"
+        )
 
 
 def _check_claim(claim: Claim, arms: Sequence[str]) -> None:
@@ -254,7 +272,8 @@ def _check_claim(claim: Claim, arms: Sequence[str]) -> None:
         raise StudyError(f"{where}: give paper and its source, or neither")
 
 
-def _twice(names: Iterable[str]) -> str:
+def twice(names: Iterable[str]) -> str:
+    """The first name that comes a second time, or an empty text."""
     seen: set[str] = set()
     for name in names:
         if name in seen:

@@ -1,0 +1,39 @@
+"""Draws the probes of outputs/studies/diagnostics: rates, yes-rates, changes, counting, attention."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from workbench.report import probing, study_frames
+from workbench.report.drawing import rows_figure
+
+RATES = ("presence", "reading", "counting things", "counting a category", "space")
+
+
+def draw(outputs: Path) -> dict[str, Figure | pd.DataFrame]:
+    """Name -> figure or table."""
+    folder = outputs / "studies/diagnostics"
+    frame, titles = study_frames.probes(folder), study_frames.titles(folder)
+    rates, yes = probing.rates(frame), probing.yes_rates(frame)
+    grounding = probing.changes(frame, "grounding", "whole").assign(panel="hidden against whole")
+    candidates = probing.changes(frame, "candidates", "four").assign(panel="against four candidates")
+    changed = pd.concat([grounding, candidates], ignore_index=True)
+    attention = probing.attention(frame)
+    return {
+        "rates": rows_figure(rates, RATES, "probe", titles, "right answers, percent"),
+        "yes": rows_figure(yes, ["presence"], "probe", titles, "answers that are yes, percent"),
+        "changes": rows_figure(
+            changed, list(dict.fromkeys(changed["panel"])), "panel", titles, "points gained or lost", 0
+        ),
+        "attention": rows_figure(
+            attention, ["grounding"], "probe", titles, "attention on the thing asked about, times its area", 1
+        ),
+        "probes": rates,
+        "yes_rates": yes,
+        "changed": changed.drop(columns="panel"),
+        "counting": probing.counting_errors(frame),
+        "focus": attention,
+    }

@@ -1,0 +1,46 @@
+"""Draws what templates do: scores by template, spread, and how often arms change places."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib as mpl
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from workbench.report import probing, sensitivity, study_frames
+from workbench.report.drawing import rows_figure
+from workbench.report.figures import STYLE
+
+
+def draw(outputs: Path) -> dict[str, Figure | pd.DataFrame]:
+    """Name -> figure or table; the interaction needs two seeds."""
+    folder = outputs / "studies/template_sensitivity"
+    frame, titles = study_frames.probes(folder), study_frames.titles(folder)
+    values = sensitivity.by_template(frame)
+    rates, flips = probing.rates(frame), sensitivity.flips(values)
+    made: dict[str, Figure | pd.DataFrame] = {
+        "templates": rows_figure(rates, list(dict.fromkeys(rates["probe"])), "probe", titles, "score"),
+        "flips": heat(flips),
+        "rates": rates,
+        "spreads": sensitivity.spreads(values),
+        "flip_rates": flips,
+    }
+    if frame["seed"].nunique() > 1:
+        made["interaction"] = sensitivity.interaction(values)
+    return made
+
+
+def heat(flips: pd.DataFrame) -> Figure:
+    """Pairs of arms by datasets; the number is the percentage of template pairs that disagree."""
+    table = flips.assign(pair=flips["one"] + " / " + flips["other"])
+    wide = table.pivot_table(index="dataset", columns="pair", values="flips", sort=False)
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(7.6, 0.3 * len(wide) + 1.6), layout="constrained")
+        axes = figure.subplots()
+        sns.heatmap(wide, annot=True, fmt=".0f", vmin=0, vmax=60, cmap="Blues", cbar=False, ax=axes)
+        axes.set(xlabel="", ylabel="")
+        axes.tick_params(length=0, axis="both")
+        axes.set_xticks(axes.get_xticks(), axes.get_xticklabels(), rotation=20, ha="right")
+    return figure

@@ -1,0 +1,54 @@
+"""Arms with the same compute: how many training steps each one gets for the baseline's operations.
+
+    experiments/<study>/flops.json    floating-point operations of one training step, by arm
+
+The file is in git beside study.py, because steps are part of what a study declares; `workbench flops STUDY`
+counts it again. Matching steps instead would favour whatever costs more per step.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from workbench import files
+from workbench.config import Config, ConfigError
+
+FLOPS = "flops.json"
+
+
+def setting(base: Config) -> dict[str, object]:
+    """What the operations of a step depend on, besides an arm's own changes."""
+    return {"suite": base.suite, "data.mixing": base.data.mixing, "train.batch_size": base.train.batch_size}
+
+
+def write(folder: Path, base: Config, step_flops: Mapping[str, float]) -> Path:
+    """Keeps what was counted."""
+    body = {"setting": setting(base), "step_flops": {arm: round(n) for arm, n in step_flops.items()}}
+    files.write_json(folder / FLOPS, body)
+    return folder / FLOPS
+
+
+def steps(folder: Path, arms: Sequence[str], baseline: str, base: Config) -> dict[str, int]:
+    """Arm -> train.steps that take the operations of params.yaml's steps of the baseline.
+
+    Raises:
+        ConfigError: when nothing was counted, or other arms or for other parameters.
+    """
+    path, remedy = folder / FLOPS, f"run `workbench flops {folder.name}`"
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        flops, counted = dict(raw["step_flops"]), raw["setting"]
+        usable = all(flops[arm] > 0 for arm in flops)
+    except FileNotFoundError:
+        raise ConfigError(f"{path} does not exist; {remedy}") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"{path} cannot be read ({error!r}); {remedy}") from error
+    if not usable or set(flops) != set(arms):
+        odd = ", ".join(sorted(set(flops) ^ set(arms))) or "one without operations"
+        raise ConfigError(f"{path} was counted for other arms ({odd}); {remedy}")
+    if counted != setting(base):
+        raise ConfigError(f"{path} was counted with {counted}, but params.yaml has {setting(base)}; {remedy}")
+    budget = base.train.steps * flops[baseline]
+    return {arm: max(1, round(budget / flops[arm])) for arm in arms}
