@@ -38,7 +38,7 @@ main()
     done = python("-c", script)
     assert done.returncode == 0, done.stderr
     for command in (
-        "prepare", "features", "pretrain", "tune", "evaluate", "report", "ablate", "plan",
+        "prepare", "features", "pretrain", "tune", "evaluate", "report", "ablate", "plan", "reproduce",
         "preset", "ui", "doctor", "verify", "ask", "data",
     ):  # fmt: skip
         assert command in done.stdout

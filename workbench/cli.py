@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import typer
 
@@ -151,6 +151,23 @@ def figure(study: Annotated[str, typer.Argument(help="a study that was run or ex
 def flops(study: Annotated[str, typer.Argument(help="a folder of experiments/ with matched arms")]) -> None:
     """Count what a training step of each arm takes: flops.json, which sets the steps of matched arms."""
     _stage("flops", "--study", study)
+
+
+@app.command(rich_help_panel=STUDIES)
+def reproduce(
+    table: Annotated[Literal["table1", "table2", "table3", "figure4"], typer.Argument(help="of the paper")],
+    checkpoint: Annotated[
+        str, typer.Option(help="a run, a folder of runs or a tuned checkpoint; by default all of outputs/")
+    ] = "",
+    against: Annotated[str, typer.Option(help="the paper's row to compare with, as the table names it")] = "",
+) -> None:
+    """Put recorded scores beside a table of the paper: reports/reproduce/TABLE.md, .csv and .html."""
+    from workbench.data.catalog import HELD_IN
+    from workbench.report.reproduce_page import publish
+
+    place = Path(checkpoint) if checkpoint else None
+    made, path = _explained(lambda: publish(table, Path.cwd(), HELD_IN, place, against))
+    typer.echo("\n".join([*made.notes, f"{len(made.ours)} rows of ours beside the paper's: {path}"]))
 
 
 @app.command(rich_help_panel=TOOLS)

@@ -71,9 +71,9 @@ def test_exact_match_maps_yes_and_no_only_for_true_and_false():
     assert exact_match("the two cats", ["2 cats", "cats"]) == 100
 
 
-def test_caption_tokens_split_clitics_and_drop_marks():
+def test_caption_tokens_split_clitics_and_drop_marks_but_not_brackets():
     words = caption_tokens('A dog\'s "t-shirt", (don\'t!) 3.5.')
-    assert words == ["a", "dog", "'s", "t-shirt", "do", "n't", "3.5"]
+    assert words == ["a", "dog", "'s", "t-shirt", "-lrb-", "do", "n't", "-rrb-", "3.5"]
 
 
 def test_cider_of_equal_two_word_captions_is_half_of_1000():

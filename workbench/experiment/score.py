@@ -20,7 +20,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from workbench import files, tracking
 from workbench.config import Config
-from workbench.data.catalog import BY_NAME, entry
+from workbench.data.catalog import BY_NAME, Suite, entry, metric_of
 from workbench.data.collate import Collator
 from workbench.data.prepare import load_examples
 from workbench.data.templates import evaluation_text
@@ -66,7 +66,7 @@ def score(config: Config, row: Row, root: Path, tuned: Path | None = None) -> Pa
             home(root), config, name=f"evaluate {row}", signature=files.digest(current), tags=tags
         ) as track:
             costs = _answer_all(config, row, root, weights, folder)
-            scores = rescore(folder)
+            scores = rescore(folder, config.suite)
             track.metrics(0, {f"{_kind(s)}/{s['dataset']}": s["value"] for s in scores})
             _sample(folder).to_csv(folder / "sample.csv", index=False)
             files.write_text(folder / "scores.md", _fragment(row, scores))
@@ -106,14 +106,14 @@ def signed(config: Config, row: Row, root: Path, weights: Path | None) -> dict[s
     }
 
 
-def rescore(folder: Path) -> list[dict[str, Any]]:
-    """Scores the answers on disk with the metrics of today; rewrites predictions.parquet and scores.jsonl."""
+def rescore(folder: Path, suite: Suite) -> list[dict[str, Any]]:
+    """Scores the answers on disk with today's metrics; rewrites predictions.parquet and scores.jsonl."""
     frames: list[pd.DataFrame] = []
     lines: list[dict[str, Any]] = []
     for name in (name for name in BY_NAME if (folder / "answers" / f"{name}.parquet").is_file()):
         said = pd.read_parquet(folder / "answers" / f"{name}.parquet")
         for blind, part in said.groupby("blind", sort=True):
-            result = metrics.score(entry(name).metric, [_prediction(r) for r in part.to_dict("records")])
+            result = metrics.score(metric_of(name, suite), [_prediction(r) for r in part.to_dict("records")])
             frames.append(part.assign(score=list(result.per_example)))
             lines.append(
                 {

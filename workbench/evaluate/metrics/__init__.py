@@ -5,43 +5,73 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from workbench.evaluate.metrics.answers import exact_match, ivqa_accuracy, vqa_accuracy
+from workbench.evaluate.metrics.answers import (
+    direct_answer,
+    direct_answer_accuracy,
+    exact_match,
+    exact_string,
+    ivqa_accuracy,
+    vqa_accuracy,
+    vqa_accuracy_evalai,
+    vqa_accuracy_lavis,
+    vqa_accuracy_official,
+)
 from workbench.evaluate.metrics.cider import cider
+from workbench.evaluate.metrics.ptb import caption_tokens
 from workbench.evaluate.metrics.ranking import (
     auc,
     is_positive,
+    mean_rank,
     multiple_choice,
+    ndcg,
     recall,
     reciprocal_rank,
     yes_margin,
 )
-from workbench.evaluate.metrics.text import caption_tokens, normalise
+from workbench.evaluate.metrics.scienceqa import scienceqa_accuracy
+from workbench.evaluate.metrics.text import normalise, normalise_evalai
 from workbench.records import Prediction, Score
 
 __all__ = [
     "auc",
     "caption_tokens",
     "cider",
+    "direct_answer",
+    "direct_answer_accuracy",
     "exact_match",
+    "exact_string",
     "is_positive",
     "ivqa_accuracy",
+    "mean_rank",
     "multiple_choice",
+    "ndcg",
     "normalise",
+    "normalise_evalai",
     "recall",
     "reciprocal_rank",
+    "scienceqa_accuracy",
     "score",
     "vqa_accuracy",
+    "vqa_accuracy_evalai",
+    "vqa_accuracy_lavis",
+    "vqa_accuracy_official",
     "yes_margin",
 ]
 
 _ANSWERED: Mapping[str, Callable[[str, Sequence[str]], float]] = {
     "vqa_accuracy": vqa_accuracy,
+    "vqa_accuracy_official": vqa_accuracy_official,
+    "vqa_accuracy_lavis": vqa_accuracy_lavis,
+    "vqa_accuracy_evalai": vqa_accuracy_evalai,
     "ivqa_accuracy": ivqa_accuracy,
+    "direct_answer": direct_answer,
     "exact_match": exact_match,
+    "exact_string": exact_string,
 }
 _RANKED: Mapping[str, Callable[[str, Sequence[str], Sequence[float]], float]] = {
     "multiple_choice": multiple_choice,
     "mrr": reciprocal_rank,
+    "mean_rank": mean_rank,
     "recall@1": partial(recall, k=1),
     "recall@5": partial(recall, k=5),
     "recall@10": partial(recall, k=10),
@@ -52,7 +82,8 @@ def score(metric: str, predictions: Sequence[Prediction]) -> Score:
     """The value of a metric over one dataset's predictions, and every example's share of it.
 
     Ranked sets take `references[0]` for the right candidate. Values are percent, MRR x 100, AUC x 100
-    or CIDEr x 100. AUC has no share per example: there `per_example` is log p(yes) - log p(no) in nats.
+    or CIDEr x 100; mean_rank is a rank. AUC has no share per example: there `per_example` is
+    log p(yes) - log p(no) in nats.
 
     Raises:
         ValueError: naming dataset, example and remedy: nothing to score, several datasets at once, an

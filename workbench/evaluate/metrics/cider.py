@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from workbench.evaluate.metrics.text import caption_tokens
+from workbench.evaluate.metrics.ptb import caption_tokens
 
 NGRAM = tuple[str, ...]
 LONGEST = 4

@@ -45,6 +45,36 @@ def reciprocal_rank(right: str, candidates: Sequence[str], scores: Sequence[floa
     return 100.0 / rank_of(right, candidates, scores)
 
 
+def mean_rank(right: str, candidates: Sequence[str], scores: Sequence[float]) -> float:
+    """The rank itself, so that its mean is Visual Dialog's mean rank: less is better, and not percent."""
+    return float(rank_of(right, candidates, scores))
+
+
+def ndcg(scores: Sequence[float], relevance: Sequence[float]) -> float:
+    """NDCG x 100 of one annotated round of Visual Dialog (visdial-challenge-starter-pytorch, metrics.py).
+
+    Gains are the relevances themselves, discounted by log2(1 + rank), over the first k ranks, k being how
+    many candidates are relevant at all. Ties are counted against the model: of equal scores the less
+    relevant comes first (the official sort leaves their order open).
+
+    Args:
+        relevance: of each candidate, between 0 and 1; the share of annotators who found it right.
+
+    Raises:
+        ValueError: for numbers that do not match, a score that is none, or no relevant candidate.
+    """
+    gained, scored = np.asarray(relevance, float), np.asarray(scores, float)
+    if gained.shape != scored.shape:
+        raise ValueError(f"NDCG needs a relevance for each of {scored.size} scores, not {gained.size}")
+    if np.isnan(scored).any() or not gained.any():
+        raise ValueError("NDCG needs scores that are numbers and one relevant candidate at least")
+    relevant = np.count_nonzero(gained)
+    discounts = np.log2(np.arange(relevant) + 2)
+    ranked = gained[np.lexsort((gained, -scored))][:relevant]
+    best = np.sort(gained)[::-1][:relevant]
+    return float(100 * (ranked / discounts).sum() / (best / discounts).sum())
+
+
 def yes_margin(candidates: Sequence[str], scores: Sequence[float]) -> float:
     """log p(yes or true) - log p(no or false) in nats; candidates are found by their text.
 

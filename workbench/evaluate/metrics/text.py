@@ -1,4 +1,4 @@
-"""How answers are made comparable: VQA's official normaliser and a caption tokeniser without Java."""
+"""How answers are made comparable: the official normalisers of VQA and of EvalAI."""
 
 from __future__ import annotations
 
@@ -56,26 +56,26 @@ def strip_articles(text: str) -> str:
     return " ".join(CONTRACTIONS.get(word, word) for word in words if word not in ARTICLES)
 
 
+def one_line(answer: str) -> str:
+    """Without line breaks, tabs and outer blanks."""
+    return answer.replace("\n", " ").replace("\t", " ").strip()
+
+
 @lru_cache(maxsize=65_536)
 def normalise(answer: str) -> str:
     """An answer as GT-Vision-Lab/VQA compares it (vqaEval.py at a013f00).
 
     One departure: the official code normalises nothing where all ten annotators wrote the same; here
-    both sides always are, so that "Yes." agrees with ten times "yes".
+    both sides always are, so that "Yes." agrees with ten times "yes" (answers.vqa_accuracy_official does not
+    depart).
     """
-    return strip_articles(strip_punctuation(answer.replace("\n", " ").replace("\t", " ").strip()))
+    return strip_articles(strip_punctuation(one_line(answer)))
 
 
-_CLITIC = re.compile(r"(n't|'(?:s|re|ve|ll|d|m))(?![\w'])")
-_TOKEN = re.compile(r"n't(?!\w)|'(?:s|re|ve|ll|d|m)(?!\w)|\w+(?:[-.,/]\w+)*")
+def normalise_evalai(answer: str) -> str:
+    """An answer as EvalAI compares TextVQA's (facebookresearch/mmf, m4c_evaluators.py).
 
-
-def caption_tokens(caption: str) -> list[str]:
-    """Lower-case words of a caption, in the place of the PTB tokeniser that needs Java.
-
-    As PTB with punctuation removed: clitics are split off ("dog's" -> dog 's, "don't" -> do n't),
-    hyphenated words and numbers stay whole ("t-shirt", "3.5"), marks are dropped. PTB's rarer rules
-    ("cannot" -> can not, abbreviations keep their full stop) are left out, so values differ a little
-    from Java's on free text and not at all on the micro suite's plain sentences.
+    Before VQA's own rules, every comma and question mark goes without a trace and 's becomes a word, so that
+    "1,000 t-shirts" is "1000 t shirts" here and "1000 tshirts" there, and "it's" stays two words.
     """
-    return _TOKEN.findall(_CLITIC.sub(r" \1", caption.lower().replace("’", "'")))
+    return normalise(answer.lower().replace(",", "").replace("?", "").replace("'s", " 's"))

@@ -1,0 +1,176 @@
+"""Official metrics: against the official programs' own output (tests/golden), scikit-learn, and by head.
+
+tests/golden/vqa.json, cider.json and ptb.json hold what GT-Vision-Lab/VQA (a013f00), LAVIS (506965b), mmf's
+m4c_evaluator (LLaVA's copy), allenai/aokvqa (83786de) and pycocoevalcap 1.2 with CoreNLP 3.4.1 returned for
+made-up answers and captions.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.metrics import ndcg_score, roc_auc_score
+
+from workbench.data.catalog import CATALOG, metric_of
+from workbench.evaluate import metrics
+from workbench.evaluate.metrics.ranking import rank_of
+from workbench.records import Example, Prediction
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+NEAR = 1e-9
+# of 88 constructed captions, where Java's words are others than ours, and why
+OTHERWISE = {
+    "rock 'n' roll, rock'n'roll": "the second 'n' inside a word",
+    ":) :-) ;)": "smileys are one word",
+    "emoji": "a hyphen that does not break is part of its word",
+    "(555) 123-4567": "a telephone number's brackets are part of it",
+    "one's ones'": "couldn'tve",
+    "hello,world": ":d is a smiley",
+    "100,000,000": "version numbers",
+    "£3.50": "US$",
+    "C# C++": "programming languages",
+    "L'Oreal": "ol'",
+}
+
+
+def golden(name):
+    return json.loads((GOLDEN / name).read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("case", golden("vqa.json"), ids=lambda case: case["answer"])
+def test_agreement_is_what_the_official_programs_return(case):
+    answer, people = case["answer"], case["references"]
+    assert metrics.vqa_accuracy_official(answer, people) == pytest.approx(case["official"], abs=NEAR)
+    assert metrics.vqa_accuracy_lavis(answer, people) == pytest.approx(case["lavis"], abs=NEAR)
+    assert metrics.vqa_accuracy_evalai(answer, people) == pytest.approx(case["evalai"], abs=NEAR)
+    assert metrics.direct_answer(answer, people) == pytest.approx(case["direct_answer"], abs=NEAR)
+
+
+def test_what_all_annotators_wrote_alike_is_compared_as_it_stands():
+    assert metrics.vqa_accuracy_official("Yes.", ["yes"] * 10) == 0
+    assert metrics.vqa_accuracy("Yes.", ["yes"] * 10) == 100
+    assert metrics.vqa_accuracy_official("Yes.", ["yes"] * 9 + ["no"]) == 100
+
+
+def test_lavis_makes_digits_of_the_answer_only():
+    people = ["two"] * 9 + ["three"]
+    assert metrics.vqa_accuracy_lavis("two", people) == 0  # "2" against "two"
+    assert metrics.vqa_accuracy_official("two", people) == 100
+    assert metrics.vqa_accuracy_lavis("2", ["2."] * 9 + ["3"]) == 100  # the full stop goes on both sides
+
+
+def test_the_two_normalisers_part_at_commas_and_apostrophes():
+    assert metrics.normalise("1,000 t-shirts") == "1000 tshirts"
+    assert metrics.normalise_evalai("1,000 t-shirts") == "1000 t shirts"
+    assert metrics.normalise("What?s") == "what s"
+    assert metrics.normalise_evalai("What?s") == "what's"  # "whats", whose apostrophe is put back
+    assert metrics.normalise("the man's hat") == "man's hat"
+    assert metrics.normalise_evalai("the man's hat") == "man 's hat"
+
+
+def test_evalai_insists_on_ten():
+    with pytest.raises(ValueError, match="ten references, not 9"):
+        metrics.vqa_accuracy_evalai("a", ["a"] * 9)
+
+
+def test_direct_answers_leave_out_the_difficult_questions():
+    people = [["dog"] * 2 + ["cat"] * 8, ["sun"] * 10]
+    # two of ten agree: 2/3; the second question is wrong, and marked
+    found = metrics.direct_answer_accuracy(["dog", "moon"], people, [False, True])
+    assert found == pytest.approx(100 * 2 / 3)
+    assert metrics.direct_answer_accuracy(["dog", "moon"], people, [False, False]) == pytest.approx(100 / 3)
+    assert metrics.direct_answer("Dog", people[0]) == 0
+    with pytest.raises(ValueError, match="every question is marked"):
+        metrics.direct_answer_accuracy(["dog"], people[:1], [True])
+
+
+def test_exact_strings_are_not_normalised():
+    assert metrics.exact_string("cat", ["cat"]) == 100
+    assert metrics.exact_string("The cat", ["the cat"]) == 0
+    assert metrics.exact_match("The cat", ["the cat"]) == 100
+
+
+def test_cider_is_what_pycocoevalcap_returns():
+    kept = golden("cider.json")
+    found = metrics.cider(kept["captions"], kept["references"])
+    assert np.abs(np.array(found) / 100 - kept["cider"]).max() < NEAR
+    assert np.mean(found) / 100 == pytest.approx(kept["mean"], abs=NEAR)
+
+
+@pytest.mark.parametrize(("caption", "words"), golden("ptb.json"))
+def test_words_are_those_of_the_java_tokeniser(caption, words):
+    different = any(caption.startswith(beginning) for beginning in OTHERWISE)
+    assert (metrics.caption_tokens(caption) != words.split()) is different
+
+
+def test_brackets_and_runs_of_marks_stay_in_a_caption():
+    words = metrics.caption_tokens("A man (in red) shouts: stop!! He isn't [sure]...")
+    assert words == "a man -lrb- in red -rrb- shouts stop !! he is n't -lsb- sure -rsb-".split()
+
+
+def test_auc_is_scikit_learns_with_ties():
+    rng = np.random.default_rng(0)
+    margins, labels = rng.integers(-3, 4, 200).astype(float), rng.random(200) < 0.4
+    assert metrics.auc(margins, labels) == pytest.approx(100 * roc_auc_score(labels, margins), abs=NEAR)
+
+
+def test_ndcg_is_scikit_learns_up_to_the_number_of_relevant_candidates():
+    rng = np.random.default_rng(1)
+    for _ in range(20):
+        relevance = rng.choice([0, 0, 0, 0.2, 0.4, 1.0], 100)
+        scores = rng.permutation(100).astype(float)  # no ties: there scikit-learn averages
+        wanted = 100 * ndcg_score([relevance], [scores], k=int((relevance > 0).sum()))
+        assert metrics.ndcg(scores, relevance) == pytest.approx(wanted, abs=NEAR)
+
+
+def test_ndcg_by_head():
+    # two relevant, so two ranks count: a 0.5 first and a 0 second, of at best 1 and 0.5 / log2(3)
+    found = metrics.ndcg([3, 2, 1], [0.5, 0, 1])
+    assert found == pytest.approx(100 * 0.5 / (1 + 0.5 / np.log2(3)))
+    assert metrics.ndcg([1, 1], [0, 1]) == 0  # a tie helps nobody
+    with pytest.raises(ValueError, match="one relevant"):
+        metrics.ndcg([1, 2], [0, 0])
+    with pytest.raises(ValueError, match="each of 2 scores, not 3"):
+        metrics.ndcg([1, 2], [0, 0, 1])
+
+
+def test_dialogue_ranks():
+    names = list("abcd")
+    example = Example("visdial", "0", "0", ("a.png",), ("b",), candidates=tuple(names))
+    said = [Prediction(example, "", "", scores) for scores in ((4.0, 3.0, 2.0, 1.0), (1.0, 3.0, 2.0, 0.0))]
+    assert [rank_of("b", names, one.candidate_scores) for one in said] == [2, 1]
+    values = {name: metrics.score(name, said).value for name in ("mean_rank", "mrr", "recall@1", "recall@5")}
+    assert values == {"mean_rank": 1.5, "mrr": 75, "recall@1": 50, "recall@5": 100}
+
+
+def test_scienceqa_by_subject_context_and_grade():
+    def problem(subject, hint, image, grade):
+        return {"subject": subject, "hint": hint, "image": image, "grade": grade}
+
+    problems = [
+        problem("natural science", "a hint", "image.png", "grade6"),
+        problem("natural science", "", "", "grade7"),
+        problem("social science", "", "image.png", "grade12"),
+    ]
+    assert metrics.scienceqa_accuracy([100, 0, 0], problems) == {
+        "natural": 50, "social": 0, "text context": 100, "image context": 50, "no context": 0,
+        "grades 1-6": 100, "grades 7-12": 0, "average": pytest.approx(100 / 3),
+    }  # fmt: skip
+    with pytest.raises(ValueError, match="no field 'subject'"):
+        metrics.scienceqa_accuracy([100], [{"hint": ""}])
+
+
+def test_only_the_official_suite_is_scored_with_the_quirks():
+    official = {e.name: metric_of(e.name, "official") for e in CATALOG}
+    assert {name: metric for name, metric in official.items() if metric != metric_of(name, "micro")} == {
+        "vqav2": "vqa_accuracy_official",
+        "okvqa": "vqa_accuracy_lavis",
+        "vizwiz": "vqa_accuracy_official",
+        "textvqa": "vqa_accuracy_evalai",
+    }
+    assert all(metric_of(e.name, "micro") == e.metric for e in CATALOG)
+    people = tuple(["two"] * 9 + ["three"])
+    said = [Prediction(Example("okvqa", "0", "0", ("a.png",), people), "Question:", "two")]
+    assert metrics.score(metric_of("okvqa", "micro"), said).value == 100
+    assert metrics.score(metric_of("okvqa", "official"), said).value == 0

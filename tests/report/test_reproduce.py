@@ -1,0 +1,254 @@
+"""The paper's tables with our rows, on folders of records whose shares can be averaged by head."""
+
+import csv
+import html.parser
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+from report_outputs import record, suite, write_outputs
+from study_outputs import write_study
+
+from workbench import files
+from workbench.data.catalog import BY_NAME, HELD_IN
+from workbench.report.examined import find, groups
+from workbench.report.render import HERE
+from workbench.report.reproduce import COLUMNS, reproduce
+from workbench.report.reproduce_page import publish
+from workbench.report.table import ReportError
+
+PAPER = files.read_json(HERE / "paper_tables.json")
+T5 = {"language_model": "t5", "instruction_aware": True, "unaware_form": "drop"}
+
+
+def examine(folder, row="instruct", seed=1, shares=None, suite="micro", weights="", **sections):
+    """A record in `folder` with these shares: dataset -> one per image."""
+    folder.mkdir(parents=True)
+    lines, scores = [], []
+    for name, values in (shares or {"gqa": [0, 100], "iconqa": [100, 100]}).items():
+        metric = sections.get("metric", {}).get(name, BY_NAME[name].metric)
+        scores.append({"dataset": name, "metric": metric, "value": float(np.mean(values)), "blind": False})
+        scores[-1]["n"] = len(values)
+        for number, value in enumerate(values):
+            line = {"dataset": name, "example_id": str(number), "image_id": str(number), "images": ["a.png"]}
+            line |= {"domain": "", "instruction": "?", "prediction": "a", "candidates": [], "blind": False}
+            lines.append(line | {"references": ["a"], "score": float(value)})
+    pd.DataFrame(lines).to_parquet(folder / "predictions.parquet")
+    (folder / "scores.jsonl").write_text("".join(json.dumps(line) + "\n" for line in scores))
+    config = {"train": {"seed": seed}, "model": {**T5, **sections.get("model", {})}}
+    config["data"] = {"sampling": "sqrt", "held_in": [], **sections.get("data", {})}
+    config["evaluate"] = {"split": "test", **sections.get("evaluate", {})}
+    content = record("evaluate", row, 1.0) | {"name": row, "seed": seed, "suite": suite, "config": config}
+    content["hashes"] = {**content["hashes"], "weights": weights}
+    marks = {name: files.file_sha256(folder / name) for name in ("scores.jsonl", "predictions.parquet")}
+    content |= {"signature": folder.name, "result": {"sha256": marks}}
+    files.write_json(folder / "record.json", content | {"seal": files.digest(content)})
+    return folder
+
+
+def made(table, *folders, against=""):
+    return reproduce(table, groups(folders), PAPER, HELD_IN, against)
+
+
+def printed(page, name):
+    return next(row for row in page.paper if row.name == name)
+
+
+def test_table1_has_every_row_of_the_paper_and_no_number_that_nobody_measured(tmp_path):
+    page = made("table1", examine(tmp_path / "a"))
+    assert len(page.paper) == 11
+    assert printed(page, "Flamingo-80B").values["NoCaps"] is None
+    assert printed(page, "InstructBLIP (FlanT5-XL)").values["GQA"] == 48.4
+    (ours,) = page.ours
+    assert (set(ours.found), ours.against) == ({"GQA", "IconQA"}, "InstructBLIP (FlanT5-XL)")
+    assert ours.found["GQA"].value == 50
+    assert ours.differences["GQA"].value == pytest.approx(50 - 48.4)
+    half = ours.found["GQA"].high - 50  # t(1) x 50: two images of two, clustered
+    assert half == pytest.approx(12.7062 * 50, rel=1e-4)
+    assert ours.differences["GQA"].high == pytest.approx(50 - 48.4 + half)
+    assert (ours.found["IconQA"].low, ours.found["IconQA"].high) == (100, 100)
+
+
+def test_several_seeds_are_one_row_and_its_interval_is_over_both(tmp_path):
+    shares = {1: [0, 100], 2: [100, 100], 3: [0, 0]}
+    found = made(
+        "table1", *(examine(tmp_path / str(s), seed=s, shares={"gqa": v}) for s, v in shares.items())
+    )
+    (ours,) = found.ours
+    assert (list(ours.group.seeds), ours.found["GQA"].value) == ([1, 2, 3], 50)
+    assert ours.counts["GQA"] == 2
+
+
+def test_the_counterpart_follows_the_language_model_or_what_is_asked(tmp_path):
+    llama = examine(tmp_path / "a", row="blip2", model={"language_model": "llama"})
+    assert made("table1", llama).ours[0].against == "BLIP-2 (Vicuna-7B)"
+    asked = made("table1", llama, against="Flamingo-3B").ours[0]
+    assert (asked.against, set(asked.differences)) == ("Flamingo-3B", set())  # it prints neither
+    with pytest.raises(ValueError, match="table1 has no row 'Flamingo-4B'; choose one of Flamingo-3B"):
+        made("table1", llama, against="Flamingo-4B")
+
+
+def test_table2_knows_the_ablations_by_their_configuration(tmp_path):
+    shares = {name: [40, 60] for name in ("coco_caption", "okvqa", "aokvqa", "textcaps", "gqa")}
+    found = made(
+        "table2",
+        examine(tmp_path / "a", shares=shares),
+        examine(tmp_path / "b", shares=shares, model={"instruction_aware": False}),
+        examine(tmp_path / "c", shares=shares, data={"sampling": "uniform"}),
+        examine(
+            tmp_path / "d", shares=shares, data={"sampling": "uniform"}, model={"instruction_aware": False}
+        ),
+        examine(tmp_path / "e", shares=shares, row="blip2"),
+    )
+    assert {ours.group.signatures[0]: ours.against for ours in found.ours} == {
+        "a": "full (FlanT5-XL)",
+        "b": "w/o instruction-aware visual features (FlanT5-XL)",
+        "c": "w/o data balancing (FlanT5-XL)",
+    }
+    assert [ours.found["HeldIn_avg"].value for ours in found.ours] == [50, 50, 50]
+    vicuna = printed(found, "w/o data balancing (Vicuna-7B)")
+    assert "GQA" in vicuna.recalled
+    assert "IconQA" not in vicuna.recalled
+
+
+def test_an_average_without_one_of_its_datasets_is_left_empty(tmp_path):
+    (ours,) = made("table2", examine(tmp_path / "a", shares={"okvqa": [0, 1], "gqa": [0, 1]})).ours
+    assert set(ours.found) == {"GQA"}
+
+
+def test_table3_takes_only_what_was_tuned_on_that_dataset(tmp_path):
+    shares = {"aokvqa": [100, 0], "okvqa": [50, 50]}
+    mixture = examine(tmp_path / "a", shares=shares)
+    alone = examine(tmp_path / "b", shares=shares, data={"held_in": ["aokvqa"]}, evaluate={"split": "val"})
+    assert made("table3", mixture).ours == []
+    (ours,) = made("table3", mixture, alone).ours
+    assert set(ours.found) == {"A-OKVQA_MC_val"}
+    assert ours.differences["A-OKVQA_MC_val"].value == pytest.approx(50 - 81)
+    assert ours.against == "InstructBLIP (FlanT5-XXL)"
+
+
+def test_figure4_averages_the_papers_datasets(tmp_path):
+    outputs = write_outputs(tmp_path / "outputs", 6)
+    for row in ("blip2", "instruct", "multitask_plain", "multitask_tagged", "multitask_tagged_tags"):
+        path = outputs / "evaluate" / row / "record.json"
+        path.write_text(json.dumps(files.read_json(path) | {"name": row}))
+    page = made("figure4", *find(outputs / "evaluate"))
+    assert [ours.against for ours in page.ours] == [row.name for row in page.paper]
+    frame = pd.read_json(outputs / "evaluate/instruct/scores.jsonl", lines=True)
+    values = frame[~frame["blind"]].set_index("dataset")["value"]
+    instruct = page.ours[-1]
+    assert instruct.found["held_out_avg"].value == pytest.approx(values[list(suite().figure4)].mean())
+    assert instruct.found["held_in_avg"].value == pytest.approx(values[list(HELD_IN)].mean())
+
+
+def test_every_column_of_the_paper_is_a_dataset_of_the_catalogue():
+    assert {name for names in COLUMNS.values() for name in names} <= set(BY_NAME)
+
+
+@pytest.fixture
+def root(tmp_path):
+    examine(tmp_path / "outputs/evaluate/instruct", shares={"gqa": [0, 100], "vsr": [100, 100]})
+    return tmp_path
+
+
+def test_files_say_that_it_is_micro_and_leave_blank_what_is_missing(root):
+    found, path = publish("table1", root, HELD_IN)
+    text = path.read_text()
+    assert "micro suite's" in text
+    line = next(line for line in text.splitlines() if line.startswith("| **instruction tuning"))
+    cells = [cell.strip() for cell in line.split("|")[3:-1]]
+    assert len(cells) == 13
+    assert cells[2].startswith("50.0 [")
+    assert cells[0] == ""  # NoCaps was not scored
+    assert "minus" in text
+    with (path.parent / "table1.csv").open() as opened:
+        lines = list(csv.DictReader(opened))
+    assert len(lines) == 12 * 13
+    ours = {line["column"]: line for line in lines if line["kind"] == "ours"}
+    assert (ours["NoCaps"]["value"], ours["NoCaps"]["difference"], ours["NoCaps"]["n"]) == ("", "", "")
+    assert float(ours["GQA"]["difference"]) == pytest.approx(1.6)
+    assert found.notes[0] in text
+
+
+def test_the_official_suite_is_not_called_micro(tmp_path):
+    examine(tmp_path / "outputs/evaluate/instruct", suite="official")
+    assert "micro" not in publish("table1", tmp_path, HELD_IN)[1].read_text()
+
+
+def test_the_section_nests_and_is_escaped(root):
+    class Nested(html.parser.HTMLParser):
+        open = ()
+
+        def handle_starttag(self, tag, attrs):
+            self.open = (*self.open, tag)
+
+        def handle_endtag(self, tag):
+            assert self.open[-1] == tag
+            self.open = self.open[:-1]
+
+    for table in ("table1", "table2", "table3", "figure4"):
+        reader = Nested()
+        reader.feed(publish(table, root, HELD_IN)[1].with_suffix(".html").read_text())
+        assert reader.open == ()
+
+
+def test_two_writings_are_equal_byte_by_byte(root):
+    _, path = publish("table2", root, HELD_IN)
+    first = [path.with_suffix(kind).read_bytes() for kind in (".md", ".csv", ".html")]
+    publish("table2", root, HELD_IN)
+    assert first == [path.with_suffix(kind).read_bytes() for kind in (".md", ".csv", ".html")]
+
+
+def test_a_studys_cells_are_examinations(tmp_path):
+    folder = write_study(tmp_path / "outputs", seeds=(101, 102), examples=4)
+    assert len(find(folder)) == 6
+
+
+def test_a_checkpoint_stands_for_the_examination_of_its_weights(root):
+    tuned = root / "outputs/tune/instruct"
+    tuned.mkdir(parents=True)
+    (tuned / "best.safetensors").write_bytes(b"weights")
+    with pytest.raises(ReportError, match="was never examined"):
+        publish("table1", root, HELD_IN, tuned)
+    mark = files.file_sha256(tuned / "best.safetensors")
+    examine(root / "runs/abc", weights=mark, shares={"gqa": [100, 100]})
+    found, _ = publish("table1", root, HELD_IN, tuned)
+    assert [ours.group.signatures for ours in found.ours] == [["abc"]]
+    assert found.ours[0].found["GQA"].value == 100
+
+
+def test_without_records_the_papers_rows_stand_alone(tmp_path):
+    found, path = publish("figure4", tmp_path, HELD_IN)
+    assert found.ours == []
+    assert "no row of ours" in path.read_text()
+    assert "52.9" in path.read_text()
+
+
+def test_what_is_wrong_is_named(root):
+    folder = root / "outputs/evaluate/instruct"
+    with pytest.raises(ReportError, match="holds no examination"):
+        find(root / "elsewhere")
+    twice = shutil.copytree(folder, root / "outputs/evaluate/twice")
+    assert len(groups([folder, twice])) == 1  # a copy
+    again = examine(root / "again", shares={"gqa": [0, 0], "vsr": [100, 100]})
+    with pytest.raises(ReportError, match="have the same seed and configuration"):
+        groups([folder, again])
+    (folder / "scores.jsonl").write_text((folder / "scores.jsonl").read_text() + "\n")
+    with pytest.raises(ReportError, match=r"scores\.jsonl is not what"):
+        groups([folder])
+    raw = files.read_json(twice / "record.json")
+    files.write_json(twice / "record.json", raw | {"seed": 9})
+    with pytest.raises(ReportError, match="was edited"):
+        groups([twice])
+    files.write_json(twice / "record.json", {key: raw[key] for key in raw if key != "suite"})
+    with pytest.raises(ReportError, match="has no field 'suite'"):
+        groups([twice])
+
+
+def test_seeds_that_were_asked_different_examples_do_not_mix(tmp_path):
+    one = examine(tmp_path / "a", seed=1, shares={"gqa": [0, 100]})
+    other = examine(tmp_path / "b", seed=2, shares={"gqa": [0, 100, 50]})
+    with pytest.raises(ReportError, match="were not asked the same of gqa"):
+        groups([one, other])
