@@ -12,6 +12,7 @@ import yaml
 
 from workbench import code, config, presets
 from workbench.records import RECIPES, ROWS
+from workbench.surroundings import flatten
 
 ROOT = code.PACKAGE.parent
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())
@@ -129,20 +130,32 @@ def repository(tmp_path):
 def test_every_preset_is_valid_and_keeps_the_comments(repository):
     original = (repository / "params.yaml").read_text()
     comments = re.findall(r"#.*", original)
-    for name in ("smoke", "small", "paper"):
+    for name in sorted(set(presets.names(repository)) - {"micro"}):
         assert presets.apply(repository, name)
         assert re.findall(r"#.*", (repository / "params.yaml").read_text()) == comments
     presets.apply(repository, "micro")
     assert (repository / "params.yaml").read_text() == original
 
 
-def test_the_paper_preset_is_the_papers_recipe(repository):
-    presets.apply(repository, "paper")
+@pytest.mark.parametrize(
+    ("model", "batch"), [("flant5xl", 192), ("flant5xxl", 64), ("vicuna7b", 128), ("vicuna13b", 64)]
+)
+def test_the_paper_presets_are_the_papers_recipe(model, batch, repository):
+    presets.apply(repository, "paper-flant5xl")
+    first = config.load(repository / "params.yaml")
+    presets.apply(repository, f"paper-{model}")
     paper = config.load(repository / "params.yaml")
     train = paper.train
-    assert (train.steps, train.learning_rate, train.warmup_steps) == (60_000, 1e-5, 1_000)
-    assert (train.batch_size, train.eval_every_steps, train.weight_decay) == (192, 3_000, 0.05)
+    assert (train.steps, train.warmup_start_rate, train.learning_rate, train.warmup_steps) == (
+        60_000, 1e-8, 1e-5, 1_000,
+    )  # fmt: skip
+    assert (train.batch_size, train.eval_every_steps) == (batch, 3_000)
+    assert (train.betas, train.weight_decay) == ((0.9, 0.999), 0.05)
     assert (paper.model.num_query_tokens, paper.evaluate.num_beams) == (32, 5)
+    assert (paper.data.sampling, paper.data.mixing, paper.data.held_in) == ("sqrt", "batch", ())
+    own = {"model.language_model", "model.start", "model.checkpoint", "train.batch_size"}
+    one, two = flatten(first.to_dict()), flatten(paper.to_dict())
+    assert {name for name in one if one[name] != two[name]} <= own
 
 
 def test_a_preset_that_is_wrong_leaves_the_parameters_alone(repository):

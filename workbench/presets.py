@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedSeq
 
 from workbench import files
-from workbench.config import ConfigError, load
+from workbench.config import Config, ConfigError, load, parse
 
 FOLDER = Path("experiments/presets")
 BASE = "micro"
@@ -28,16 +29,13 @@ def apply(root: Path, name: str) -> list[str]:
         ConfigError: for an unknown preset, or one that does not give a valid configuration; params.yaml
             then stays as it was.
     """
-    if name not in names(root):
-        raise ConfigError(f"there is no preset {name!r}; choose one of {', '.join(names(root))}")
     yaml = YAML()
     yaml.preserve_quotes = True
     yaml.width = 1000
     path = root / "params.yaml"
     document = yaml.load(path.read_text(encoding="utf-8"))
     before = load(path).to_dict()
-    for preset in dict.fromkeys((BASE, name)):
-        _merge(document, yaml.load((root / FOLDER / f"{preset}.yaml").read_text(encoding="utf-8")))
+    _preset(document, root, name)
     text = io.StringIO()
     yaml.dump(document, text)
     with files.replacing(path) as temporary:
@@ -46,11 +44,31 @@ def apply(root: Path, name: str) -> list[str]:
     return _changes(before, after)
 
 
+def read(root: Path, name: str) -> Config:
+    """A preset's configuration; params.yaml stays as it is.
+
+    Raises:
+        ConfigError: for an unknown preset, or one that does not give a valid configuration.
+    """
+    document: dict[str, Any] = {}
+    _preset(document, root, name)
+    return parse(document)
+
+
+def _preset(document: Any, root: Path, name: str) -> None:
+    if name not in names(root):
+        raise ConfigError(f"there is no preset {name!r}; choose one of {', '.join(names(root))}")
+    for preset in dict.fromkeys((BASE, name)):
+        _merge(document, YAML().load((root / FOLDER / f"{preset}.yaml").read_text(encoding="utf-8")))
+
+
 def _merge(target: Any, changes: Mapping[str, Any]) -> None:
     for key, value in changes.items():
         if isinstance(value, Mapping) and isinstance(target.get(key), Mapping) and key != "factors":
             _merge(target[key], value)
         elif target.get(key) != value:  # what is equal keeps the way it is written
+            if isinstance(value, CommentedSeq):
+                value.fa.set_flow_style()  # in one line, with the comment after it
             target[key] = value
 
 
