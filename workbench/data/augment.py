@@ -36,7 +36,7 @@ def crop(size: tuple[int, int], rng: np.random.Generator) -> tuple[int, int, int
     width, height = size
     for _ in range(ATTEMPTS):
         area = width * height * rng.uniform(*SCALE)
-        ratio = math.exp(rng.uniform(*map(math.log, RATIO)))
+        ratio = math.exp(rng.uniform(math.log(RATIO[0]), math.log(RATIO[1])))
         wide, high = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
         if 0 < wide <= width and 0 < high <= height:
             left, upper = int(rng.integers(width - wide + 1)), int(rng.integers(height - high + 1))

@@ -163,7 +163,7 @@ class _Run:
                 due = step % self.config.train.checkpoint_every_steps == 0
                 if due or step == self.config.train.steps:
                     self.save(step)
-                watch(step, point)
+                watch(step, dict(point))
             assert self.model.frozen_checksum() == frozen, "training changed a frozen weight"
             curve = read_curve(self.folder)
             best = curve[(self.progress.best_step or 1) - 1]

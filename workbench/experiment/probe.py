@@ -16,6 +16,7 @@ from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, fields
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -119,7 +120,8 @@ def probe(config: Config, row: Row, root: Path, tuned: Path | None, probes: Sequ
             with files.replacing(folder / PROBES) as temporary:
                 frame.to_parquet(temporary)
             means = frame.groupby(["probe", "group"], sort=False)["score"].mean()
-            track.metrics(0, {f"probe/{probe}/{group}": value for (probe, group), value in means.items()})
+            named = zip(means.index.to_flat_index(), means.to_numpy(float), strict=True)
+            track.metrics(0, {f"probe/{probe}/{group}": float(value) for (probe, group), value in named})
             record.Record(
                 kind="probe",
                 name=row,
@@ -212,8 +214,9 @@ def _ask(
     for start in range(0, len(block), size):
         part = block[start : start + size]
         boxed = any(one.box for one in part)
-        counter = FlopCounterMode(display=False) if start == 0 else nullcontext()
-        with counter, watching(model) if boxed else nullcontext([]) as maps:
+        counter: Any = FlopCounterMode(display=False) if start == 0 else nullcontext()
+        watched: Any = watching(model) if boxed else nullcontext([])
+        with counter, watched as maps:
             said += answers(
                 model,
                 collator,

@@ -150,10 +150,12 @@ def initialise_looking(
     found = torch.linalg.lstsq(one, wanted).solution.T
     asking = orthonormal(count, width)
     query_tokens.copy_(asking[None] * math.sqrt(width))
-    for layer in qformer.encoder.layer:
+    layers: Any = qformer.encoder.layer
+    for layer in layers:
         if not layer.has_cross_attention:
             continue
-        attention, output = layer.crossattention.attention, layer.crossattention.output
+        attention: Any = layer.crossattention.attention
+        output: Any = layer.crossattention.output
         for part in (attention.query, attention.key):
             part.weight.zero_()
         for head in range(heads):

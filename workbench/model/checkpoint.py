@@ -221,7 +221,8 @@ def _pixels(parts: Sequence[Part], config: InstructBlipConfig) -> dict[str, Any]
     found = next((fields for fields in known[::-1] if fields), None)
     if found is None:
         raise ModelError("no source says how its pictures are normalised; add its preprocessor_config.json")
-    side = config.vision_config.image_size
+    vision: Any = config.vision_config
+    side = vision.image_size
     return {"resample": 3, **found, "size": {"height": side, "width": side}, "do_center_crop": False}
 
 

@@ -6,6 +6,8 @@ BERT's with LAVIS' [DEC]. FLAN-T5 with the activation that LAVIS gives it, Vicun
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 from transformers import (
@@ -23,10 +25,12 @@ QUERIES = 32
 
 
 def _flan(width: int, wide: int, heads: int) -> T5Config:
+    more: dict[str, Any] = {  # T5Config declares none of them
+        "dense_act_fn": "gelu", "tie_word_embeddings": False, "decoder_start_token_id": 0,
+    }  # fmt: skip
     return T5Config(
         vocab_size=32_128, d_model=width, d_kv=64, d_ff=wide, num_layers=24, num_heads=heads,
-        feed_forward_proj="gated-gelu", dense_act_fn="gelu", tie_word_embeddings=False,
-        pad_token_id=0, eos_token_id=1, decoder_start_token_id=0,
+        feed_forward_proj="gated-gelu", pad_token_id=0, eos_token_id=1, **more,
     )  # fmt: skip
 
 

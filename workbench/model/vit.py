@@ -44,7 +44,8 @@ def as_instructblip(model: PreTrainedModel) -> InstructBlipVisionModel:
         state = model.state_dict()
     else:
         config = _config(given)
-        state = _state(model, config.image_size)
+        side: Any = config.image_size
+        state = _state(model, side)
     fresh = InstructBlipVisionModel(config)
     fresh.load_state_dict(state)
     return fresh.eval()

@@ -84,7 +84,7 @@ def surface(frame: pd.DataFrame, space: Space) -> dict[str, Any] | None:
     fitted = Surface(done, space, "val")
     everywhere = sample(space)
     means, _ = fitted.predict(everywhere)
-    best = done.loc[done["val"].idxmax()]
+    best = done.iloc[int(done["val"].to_numpy().argmax())]
     return {
         "noise": fitted.noise,
         "best_trial": {"trial": best["trial"], "val": float(best["val"])}

@@ -38,7 +38,7 @@ def counting_errors(frame: pd.DataFrame) -> pd.DataFrame:
             {
                 "arm": arm,
                 "probe": probe,
-                "true": int(group),
+                "true": int(str(group)),
                 "bias": float(part["error"].mean()),
                 "distance": float(part["error"].abs().mean()),
                 "no number": 100 * float(part["said"].isna().mean()),

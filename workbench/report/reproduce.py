@@ -184,7 +184,8 @@ def _place(table: Table, group: Group) -> tuple[str, str]:
     """Our row's title and its counterpart in the paper; no title: it is no row of this table."""
     row, language_model = group.row, str(group.setting("model.language_model"))
     ours, family = LANGUAGE_MODELS.get(language_model, ""), FAMILIES.get(language_model, "")
-    tuned_on, change = group.setting("data.held_in") or (), _change(group)
+    change = _change(group)
+    tuned_on: list[str] = list(group.setting("data.held_in") or ())
     model = {"instruct": "InstructBLIP", "blip2": "BLIP-2"}.get(row, "")
     if len(tuned_on) != (table == "table3"):
         return "", ""

@@ -61,14 +61,14 @@ def frame(made: Reproduced) -> pd.DataFrame:
     lines: list[dict[str, Any]] = []
     for printed in made.paper:
         for column in made.columns:
-            line = {"kind": "paper", "row": printed.name, "value": printed.values[column]}
+            line: dict[str, Any] = {"kind": "paper", "row": printed.name, "value": printed.values[column]}
             lines.append(line | {"column": column, "recalled": column in printed.recalled})
     for ours in made.ours:
         group = ours.group
         named = {"kind": "ours", "row": ours.title, "suite": group.suite, "against": ours.against}
         named |= {"seeds": " ".join(map(str, group.seeds)), "signatures": " ".join(group.signatures)}
         for column in made.columns:
-            line = named | {"column": column}
+            line = {**named, "column": column}
             if found := ours.found.get(column):
                 line |= {"value": found.value, "low": found.low, "high": found.high}
                 line |= {"n": ours.counts[column]}

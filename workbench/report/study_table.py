@@ -56,8 +56,9 @@ def read_study(folder: Path) -> Study:
     answers: list[pd.DataFrame] = []
     for cell in cells:
         frame, scores = evaluated(folder / "cells" / f"{cell.arm}@{cell.seed}")
-        for line in scores[scores["blind"].astype(bool)].itertuples():
-            blind[cell.arm, cell.seed, str(line.dataset)] = float(line.value)
+        unseen = scores[scores["blind"].astype(bool)]
+        for dataset, value in zip(unseen["dataset"], unseen["value"].to_numpy(float), strict=True):
+            blind[cell.arm, cell.seed, str(dataset)] = float(value)
         frame = frame[~frame["blind"].astype(bool)].sort_values(["dataset", "example_id"])
         _add(cell, frame, asked, shares, folder)
         if cell.arm not in {str(part["arm"].iloc[0]) for part in answers}:

@@ -42,7 +42,7 @@ from workbench.train.vision import processor
 
 START = "outputs/backbones/start-{family}"  # before stage 2
 PLAN = Train(seed=23, batch_size=64, learning_rate=1e-3, warmup_steps=100, precision="bf16")
-ALIGNMENT = {"steps": 4000, "batch_size": 64, "rate": 1e-3}
+ALIGNMENT = 4000  # steps
 ROUNDS = (1500,)  # steps; each with a cosine of its own, from half the rate of the one before
 FRESH = 300  # validation pictures that the figures are about
 
@@ -83,8 +83,9 @@ def work(config: Config, root: Path, family: str) -> None:
     kept = root / backbone_qformer.PAIRS
     data = pairs(vision, *backbone_qformer.PICTURES, seed=config.data.world_seed, kept=kept)
     collator = Collator(tokenizers, data)
-    aligned = align(model, data, words_of(tokenizers), seed=PLAN.seed, **ALIGNMENT)
-    for _ in shown(aligned, f"alignment {family}", ALIGNMENT["steps"]):
+    words = words_of(tokenizers)
+    aligned = align(model, data, words, ALIGNMENT, PLAN.batch_size, PLAN.learning_rate, PLAN.seed)
+    for _ in shown(aligned, f"alignment {family}", ALIGNMENT):
         pass
     for number, steps in enumerate(ROUNDS):
         learn(model, data, collator, number, steps, f"stage 2 {family}, round {number + 1}")

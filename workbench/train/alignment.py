@@ -29,7 +29,6 @@ def align(
     model: InstructBlip,
     data: Pairs,
     ids: Callable[[str], Sequence[int]],
-    *,
     steps: int,
     batch_size: int,
     rate: float,

@@ -58,16 +58,15 @@ def pin(root: Path, dataset: str) -> str:
     Raises:
         DataFault: for a dataset without a copy, or when the hub cannot be asked.
     """
+    import httpx2
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError
-
     if dataset not in COPIES:
         known = ", ".join(COPIES)
         raise DataFault(PINS, dataset, "has no copy with pictures on the hub", f"there are: {known}")
     repo = COPIES[dataset].repo
     try:
         revision = str(HfApi().dataset_info(repo).sha)
-    except (OSError, *HfHubHTTPError.__bases__) as error:  # also those of the network's library
+    except (OSError, httpx2.HTTPError) as error:
         reason = " ".join(str(error).split())[:160]
         remedy = "unset HF_HUB_OFFLINE and try again with a network, or write the revision there yourself"
         raise DataFault(PINS, dataset, f"the hub does not answer for {repo} ({reason})", remedy) from error

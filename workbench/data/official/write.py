@@ -114,7 +114,7 @@ def _package(config: Config, entry: Entry, out: Path) -> tuple[dict[str, int], s
     for name, members in frames.items():
         room.write_archive((out / name, members))
     rows = {split: f"{entry.name}/{split}.parquet" for split in room_for.counts}
-    sizes = {split: pq.read_metadata(out / name).num_rows for split, name in rows.items()}
+    sizes: dict[str, int] = {split: pq.read_metadata(out / name).num_rows for split, name in rows.items()}
     return sizes, {*rows.values(), *frames}
 
 
