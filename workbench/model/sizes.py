@@ -6,6 +6,8 @@ BERT's with LAVIS' [DEC]. FLAN-T5 with the activation that LAVIS gives it, Vicun
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 from transformers import (
@@ -66,7 +68,7 @@ def hollow(config: InstructBlipConfig) -> InstructBlipForConditionalGeneration:
     """
     with torch.device("meta"):
         model = InstructBlipForConditionalGeneration(config)
-        language = model.language_model
+        language: Any = model.language_model
         if getattr(language.config, "scale_decoder_outputs", True) is False:
             language.lm_head.weight = nn.Parameter(torch.empty_like(language.lm_head.weight))
     return model

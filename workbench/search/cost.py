@@ -192,7 +192,8 @@ def _model(hf: InstructBlipForConditionalGeneration, switches: Model) -> Instruc
     """The wrapped model, its weights taken from the meta device to the CPU; shared ones stay shared."""
     moved: dict[Tensor, Tensor] = {}
     for module in hf.modules():
-        for held in (module._parameters, module._buffers):
+        stores: tuple[Any, ...] = (module._parameters, module._buffers)
+        for held in stores:
             for name, tensor in held.items():
                 if tensor is not None and tensor not in moved:
                     fresh = torch.empty(tensor.shape, dtype=tensor.dtype)
