@@ -39,7 +39,7 @@ main()
     assert done.returncode == 0, done.stderr
     for command in (
         "prepare", "features", "pretrain", "tune", "evaluate", "report", "ablate", "plan", "reproduce",
-        "preset", "ui", "doctor", "verify", "ask", "data",
+        "preset", "ui", "doctor", "verify", "ask", "data", "start",
     ):  # fmt: skip
         assert command in done.stdout
     assert "HEAVY []" in done.stdout
@@ -48,8 +48,15 @@ main()
 def test_an_unknown_preset_is_one_sentence():
     done = python("-m", "workbench.cli", "preset", "gigantic")
     assert done.returncode == 1
-    assert done.stderr.startswith("error: there is no preset 'gigantic'; choose one of micro, paper")
+    assert done.stderr.startswith("error: there is no preset 'gigantic'; choose one of micro, paper-flant5xl")
     assert "Traceback" not in done.stderr
+
+
+def test_a_plan_is_of_a_study_or_of_a_preset():
+    for given in ([], ["data_balancing", "--preset", "micro"]):
+        done = python("-m", "workbench.cli", "plan", *given)
+        assert done.returncode == 1
+        assert done.stderr == "error: name a study, or a preset with --preset, and not both\n"
 
 
 def test_code_of_another_checkout_is_refused(tmp_path):

@@ -53,6 +53,12 @@ def features() -> None:
 
 
 @app.command(rich_help_panel=STAGES)
+def start() -> None:
+    """Make model.start of the checkpoints that model.checkpoint lists: hub ids, folders, LAVIS files."""
+    _stage("start")
+
+
+@app.command(rich_help_panel=STAGES)
 def pretrain(family: Annotated[str, typer.Argument(help="t5 or llama")] = "t5") -> None:
     """Train a shipped BLIP-2 start again (hours; frozen in dvc.yaml): backbones/micro/blip2-FAMILY."""
     _stage("pretrain", "--family", family)
@@ -125,16 +131,30 @@ def explore(
 
 @app.command(rich_help_panel=STUDIES)
 def plan(
-    study: Annotated[str, typer.Argument(help="a folder of experiments/")],
+    study: Annotated[str, typer.Argument(help="a folder of experiments/")] = "",
     seeds: Seeds = "5",
     jobs: Workers = 2,
     development: Development = False,
+    preset: Annotated[str, typer.Option(help="instead of a study: one training with this preset")] = "",
+    hardware: Annotated[str, typer.Option(help="h100, a100-40g, a100-80g, v100, cpu")] = "a100-40g",
+    gpus: Annotated[int, typer.Option(help="how many of it", min=1)] = 1,
 ) -> None:
-    """Say which cells a study has, which are recorded, and what the others will take here."""
+    """Say which cells a study has and what the missing ones take here; or what a preset takes where."""
     from workbench.config import load
     from workbench.search.plan import lines
     from workbench.search.plan import plan as made_for
 
+    if bool(study) == bool(preset):
+        sys.exit("error: name a study, or a preset with --preset, and not both")
+    if preset:
+        from workbench.presets import read
+        from workbench.search.cost import Lengths
+        from workbench.search.hardware import describe
+
+        root = Path.cwd()
+        said = _explained(lambda: describe(read(root, preset), root, preset, hardware, gpus, Lengths()))
+        typer.echo("\n".join(said))
+        return
     made = _explained(
         lambda: made_for(load(Path("params.yaml")), Path.cwd(), study, seeds, jobs, development)
     )
@@ -171,7 +191,7 @@ def reproduce(
 
 
 @app.command(rich_help_panel=TOOLS)
-def preset(name: Annotated[str, typer.Argument(help="smoke, micro, small or paper")]) -> None:
+def preset(name: Annotated[str, typer.Argument(help="smoke, micro, small, paper-flant5xl, ...")]) -> None:
     """Set params.yaml to a named preset, keeping its comments."""
     from workbench import presets
 

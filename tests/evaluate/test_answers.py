@@ -288,3 +288,14 @@ def test_the_instruction_changes_the_answer_through_the_prompt(case: Any) -> Non
     assert [p.text for p in generate(model, batch, tiny.Letters(), wanted, 1)] != [
         p.text for p in generate(model, other, tiny.Letters(), wanted, 1)
     ]
+
+
+def test_a_repetition_penalty_makes_said_words_rarer(case: Any) -> None:
+    family, model = case
+    batch, asked = tiny.batch(family, rows=8), dataclasses.replace(entry("vqav2"), max_new_tokens=12)
+
+    def repeated(penalty: float) -> int:
+        said = [p.text.split() for p in generate(model, batch, tiny.Letters(), asked, 1, penalty)]
+        return sum(len(words) - len(set(words)) for words in said)
+
+    assert repeated(1.0) > repeated(50.0)

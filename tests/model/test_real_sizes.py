@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-import torch
 
 from workbench.config import Model
 from workbench.model.instructblip import InstructBlip
@@ -14,8 +13,7 @@ WHOLE = {"flant5xl": 4.02, "flant5xxl": 12.3, "vicuna7b": 7.9, "vicuna13b": 14.2
 
 
 def built(name: str, **switches) -> InstructBlip:
-    with torch.device("meta"):
-        hf = hollow(paper_config(name))
+    hf = hollow(paper_config(name))
     family = "t5" if "t5" in name else "llama"
     return InstructBlip(hf, Model(language_model=family, num_query_tokens=32, **switches), Path())
 

@@ -8,7 +8,7 @@ import statistics
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -72,7 +72,8 @@ def fit(
     folder = home(root) / "runs" / files.digest(hashes)
     folder.mkdir(parents=True, exist_ok=True)
     together = PartialState()
-    with FileLock(folder / ".lock") if together.is_main_process else nullcontext():
+    lock: AbstractContextManager[object] = FileLock(folder / ".lock")
+    with lock if together.is_main_process else nullcontext():
         (finished,) = broadcast_object_list([(folder / record.RECORD).is_file()])
         if not finished:
             _Run(config, recipe, root, folder, hashes, after).finish(watch)

@@ -63,13 +63,14 @@ def paper_config(language_model: str) -> InstructBlipConfig:
 
 
 def hollow(config: InstructBlipConfig) -> InstructBlipForConditionalGeneration:
-    """The model without weights worth the name, for counting: on the meta device, or wherever it is called.
+    """The model on the meta device: shapes and types without contents, for counting.
 
     FLAN-T5's output layer is its own; transformers shares it with the embeddings until it reads weights
     that differ.
     """
-    model = InstructBlipForConditionalGeneration(config)
-    language = model.language_model
-    if getattr(language.config, "scale_decoder_outputs", True) is False:
-        language.lm_head.weight = nn.Parameter(torch.empty_like(language.lm_head.weight))
+    with torch.device("meta"):
+        model = InstructBlipForConditionalGeneration(config)
+        language: Any = model.language_model
+        if getattr(language.config, "scale_decoder_outputs", True) is False:
+            language.lm_head.weight = nn.Parameter(torch.empty_like(language.lm_head.weight))
     return model

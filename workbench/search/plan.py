@@ -79,14 +79,14 @@ def plan(base: Config, root: Path, name: str, seeds: str, workers: int, developm
     study = load(root / "experiments" / name, base)
     grid = cells(study, base, seeds_of(seeds, development))
     found = {cell.name: inspect(cell, root) for cell in grid}
-    records = list(_records(home(root) / "runs"))
+    known = records(root)
     counted: set[str] = set()
     flops: dict[str, float] = {}
     arms = []
     for arm in study.arms:
         own = [cell for cell in grid if cell.arm == arm]
-        arms.append(_arm(own, found, records, root, counted, flops))
-    return Plan(arms, max(1, workers), _rate(records, "tune"), _rate(records, "evaluate"))
+        arms.append(_arm(own, found, known, root, counted, flops))
+    return Plan(arms, max(1, workers), rate(known, "tune"), rate(known, "evaluate"))
 
 
 def lines(made: Plan) -> list[str]:
@@ -115,7 +115,7 @@ def lines(made: Plan) -> list[str]:
 def _arm(
     own: Sequence[Cell],
     found: Mapping[str, OnDisk],
-    records: Sequence[Record],
+    known: Sequence[Record],
     root: Path,
     counted: set[str],
     flops: dict[str, float],
@@ -139,7 +139,7 @@ def _arm(
     if examined is None:  # other weights, but as many examples and much the same answers
         family = own[0].config.model.language_model
         alike = [
-            r.cost for r in records if r.kind == "evaluate" and r.config["model"]["language_model"] == family
+            r.cost for r in known if r.kind == "evaluate" and r.config["model"]["language_model"] == family
         ]
         examined = _mean(alike)
     return ArmPlan(
@@ -155,13 +155,14 @@ def _arm(
     )
 
 
-def _records(runs: Path) -> Iterable[Record]:
-    for path in sorted(runs.glob(f"*/{RECORD}")):
-        yield Record.read(path.parent)
+def records(root: Path) -> list[Record]:
+    """Every finished run of this machine."""
+    return [Record.read(path.parent) for path in sorted((home(root) / "runs").glob(f"*/{RECORD}"))]
 
 
-def _rate(records: Iterable[Record], kind: str) -> float | None:
-    costs = [record.cost for record in records if record.kind == kind]
+def rate(known: Iterable[Record], kind: str) -> float | None:
+    """Seconds per floating-point operation over all runs of a kind; None where there are none."""
+    costs = [record.cost for record in known if record.kind == kind]
     flops = sum(cost.flops for cost in costs)
     return sum(cost.seconds for cost in costs) / flops if flops else None
 

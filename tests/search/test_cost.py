@@ -1,0 +1,116 @@
+"""What `workbench plan --preset` says, against real steps of small models."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+import tiny
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+from transformers import AutoConfig
+
+from workbench import presets
+from workbench.code import PACKAGE
+from workbench.config import Config, changed
+from workbench.model.instructblip import InstructBlip
+from workbench.model.sizes import paper_config
+from workbench.search.cost import ADAM_BYTES, Cost, Lengths, Peak, count, memory
+from workbench.search.hardware import describe
+
+ROWS, LENGTHS = 6, Lengths(prompt=7, answer=5)
+ROOT = PACKAGE.parent
+
+
+def config(family: str, **changes: Any) -> Config:
+    base = {"model.language_model": family, "model.num_query_tokens": tiny.QUERIES}
+    return changed(Config(), base | changes)
+
+
+def real_step(folder, settings: Config, attention: str) -> tuple[float, float]:
+    """FLOPs and peak bytes of one micro-batch with contents, ragged up to the lengths."""
+    model = InstructBlip.load(folder, settings.model)
+    model.hf.set_attn_implementation(attention)
+    model.prepare_training("fp32", settings.train.gradient_checkpointing)
+    model.train()
+    batch = tiny.batch(settings.model.language_model, rows=ROWS)
+    full = {}
+    for text, length in (("qformer", LENGTHS.prompt), ("prompt", LENGTHS.prompt), ("target", LENGTHS.answer)):
+        full[f"{text}_ids"] = torch.full((ROWS, length), 5)
+        full[f"{text}_mask"] = torch.ones(ROWS, length, dtype=torch.long)
+    batch = dataclasses.replace(batch, **full)
+    tracker = Peak(model)
+    half = torch.autocast("cpu", torch.bfloat16, enabled=settings.train.precision == "bf16")
+    with tracker, FlopCounterMode(display=False) as counter, half:
+        model(batch).loss.backward()
+    return float(counter.get_total_flops()), float(tracker.peak)
+
+
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"train.precision": "bf16", "model.frozen_precision": "bf16"},
+        {"train.gradient_checkpointing": True},
+        {"model.instruction_aware": False},
+    ],
+    ids=["fp32", "bf16", "checkpointing", "unaware"],
+)
+def test_the_plan_is_what_a_step_takes(family, changes, tmp_path):
+    settings, folder = config(family, **changes), tiny.start(tmp_path, family)
+    found = AutoConfig.from_pretrained(folder)
+    planned = count(found, settings, LENGTHS)
+    flops, _ = real_step(folder, settings, "eager")
+    assert planned.example_flops * ROWS == pytest.approx(flops, rel=0.2)
+    _, peak = real_step(folder, settings, "sdpa")
+    trained = sum(p.numel() for p in InstructBlip.load(folder, settings.model).trainable().values())
+    assert planned.trained == trained
+    bytes_held = memory(found, settings, ROWS, LENGTHS)
+    assert bytes_held - ADAM_BYTES * trained == pytest.approx(peak, rel=0.2)
+
+
+def test_checkpointing_takes_memory_for_time(tmp_path):
+    found = AutoConfig.from_pretrained(tiny.start(tmp_path, "llama", positions=256))
+    long, again = Lengths(200, 20), config("llama", **{"train.gradient_checkpointing": True})
+    assert memory(found, again, 16, long) < 0.8 * memory(found, config("llama"), 16, long)
+    more = count(found, again, long).example_flops / count(found, config("llama"), long).example_flops
+    assert 1.1 < more < 1.7
+
+
+def test_the_papers_largest_t5_in_figures():
+    preset = presets.read(ROOT, "paper-flant5xl")
+    cost: Cost = count(paper_config("flant5xl"), preset, Lengths())
+    assert round(cost.trained / 1e6, 1) == 187.3
+    assert cost.parameters["language"] == pytest.approx(2.85e9, rel=0.01)
+    assert cost.feature_bytes == 257 * 1408 * 2
+    assert cost.picture_flops == pytest.approx(2 * 257 * 39 * 12 * 1408**2, rel=0.1)
+    # weights: language model and ViT in bf16, the rest and its gradients and moments in fp32
+    held = 2 * (cost.parameters["language"] + cost.parameters["vision"]) + 16 * cost.trained
+    assert held < memory(paper_config("flant5xl"), preset, 1, Lengths()) < 1.25 * held
+
+
+@pytest.mark.parametrize(
+    ("preset", "kind", "gpus", "says"),
+    [
+        ("paper-flant5xl", "a100-40g", 16, ["trained 187.3 M", "12 examples at once", "without Web CapFilt"]),
+        ("paper-vicuna13b", "v100", 8, ["does not fit into 32 GB", "no bf16 units"]),
+        ("micro", "cpu", 1, ["64 examples at once", "hours           unknown"]),
+    ],
+)
+def test_a_preset_on_hardware_in_words(preset, kind, gpus, says, tmp_path, monkeypatch):
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    (tmp_path / "backbones").symlink_to(ROOT / "backbones")
+    text = "\n".join(describe(presets.read(ROOT, preset), tmp_path, preset, kind, gpus, Lengths()))
+    assert [words for words in says if words not in text] == [], text
+
+
+def test_what_cannot_be_planned_is_named(tmp_path):
+    settings = presets.read(ROOT, "small")
+    with pytest.raises(ValueError, match="choose one of h100, a100-40g"):
+        describe(settings, tmp_path, "small", "abacus", 1, Lengths())
+    with pytest.raises(ValueError, match="does not divide among 7 GPUs"):
+        describe(settings, tmp_path, "small", "h100", 7, Lengths())
+    with pytest.raises(ValueError, match="run `workbench start` first"):
+        describe(settings, tmp_path, "small", "h100", 1, Lengths())

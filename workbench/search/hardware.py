@@ -1,0 +1,136 @@
+"""`workbench plan --preset NAME --hardware KIND`: does it fit, how long does it take, how much to store."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import psutil
+
+from workbench.config import Config
+from workbench.data.catalog import CATALOG
+from workbench.search.cost import Cost, Lengths, architecture, count, memory
+from workbench.search.plan import rate, records
+
+RESERVE = 0.1  # of a GPU's memory, for CUDA itself and what its allocator cannot use
+UTILISATION = 0.4  # of the peak rate: what well-fed transformers of this size reach
+
+
+@dataclass(frozen=True, slots=True)
+class Hardware:
+    """One device.
+
+    Attributes:
+        memory: bytes.
+        rate: dense FLOPs per second at the peak in bf16, from the maker's data sheet; None for a
+            processor, whose rate is that of the records in runs/.
+        note: what has to be known before it is used.
+    """
+
+    memory: float
+    rate: float | None
+    note: str = ""
+
+
+HARDWARE = {
+    "h100": Hardware(80e9, 989e12),
+    "a100-40g": Hardware(40e9, 312e12),
+    "a100-80g": Hardware(80e9, 312e12),
+    "v100": Hardware(32e9, 15.7e12, "no bf16 units: counted at its rate in fp32; set train.precision=fp32"),
+    "cpu": Hardware(float(psutil.virtual_memory().total), None),
+}
+# what to try next where a model does not fit
+LESS = {
+    "fp32": "model.frozen_precision=bf16",
+    "bf16": "model.frozen_precision=int8",
+    "int8": "a smaller model",
+}
+# Pictures of the 26 datasets, about: those of COCO serve eleven of them; four frames of each clip.
+PICTURES = {
+    "web_capfilt": 14_000_000, "coco": 123_287, "ocrvqa": 207_572, "textcaps and textvqa": 28_408,
+    "nocaps": 4_500, "flickr30k": 1_000, "vizwiz": 8_000, "gqa": 398, "iconqa": 6_316, "scienceqa": 2_017,
+    "hatefulmemes": 1_040, "visdial": 2_064, "msvd_qa": 4 * 520, "msrvtt_qa": 4 * 2_990, "ivqa": 4 * 2_000,
+}  # fmt: skip
+
+
+def describe(config: Config, root: Path, preset: str, kind: str, gpus: int, lengths: Lengths) -> list[str]:
+    """The plan as lines of text.
+
+    Raises:
+        ValueError: for hardware that is not in the table, or a batch that does not divide among GPUs.
+    """
+    if kind not in HARDWARE:
+        raise ValueError(f"there is no hardware {kind!r}; choose one of {', '.join(HARDWARE)}")
+    if config.train.batch_size % gpus:
+        raise ValueError(f"train.batch_size {config.train.batch_size} does not divide among {gpus} GPUs")
+    hardware = HARDWARE[kind]
+    found = architecture(config, root, preset)
+    cost = count(found, config, lengths)
+    fused = kind != "cpu" or config.train.precision == "fp32"
+    needs = partial(memory, found, config, lengths=lengths, fused=fused)
+    step = cost.example_flops * config.train.batch_size
+    pictures, source = _pictures(config)
+    lines = [
+        "parameters      "
+        + ", ".join(f"{name} {size / 1e6:,.1f} M" for name, size in cost.parameters.items())
+        + f"; trained {cost.trained / 1e6:,.1f} M",
+        f"FLOPs           {step / 1e12:,.3g} T a step of {config.train.batch_size} examples with "
+        f"{lengths.prompt} tokens of instruction and {lengths.answer} of answer",
+        *_memory(needs, config, hardware, gpus),
+        f"feature store   {pictures * cost.feature_bytes / 1e9:,.2f} GB for {pictures:,} pictures "
+        f"({source}), {cost.feature_bytes / 1e3:,.0f} kB each",
+        *_hours(cost, step, pictures, config, root, hardware),
+    ]
+    return lines + ([f"note            {hardware.note}"] if hardware.note else [])
+
+
+def _memory(needs: Callable[[int], float], config: Config, hardware: Hardware, gpus: int) -> list[str]:
+    """Memory of each GPU, and what to accumulate where the batch does not fit.
+
+    Args:
+        needs: examples at once -> bytes.
+    """
+    share, parts = config.train.batch_size // gpus, config.train.accumulate_steps
+    rows = max(1, share // parts)
+    room = hardware.memory * (1 - RESERVE)
+    need = needs(rows)
+    said = f"memory          {need / 1e9:,.2f} GB with {rows} examples at once on each of {gpus}: "
+    if need <= room:
+        return [f"{said}fits into {hardware.memory / 1e9:,.0f} GB"]
+    large = f"does not fit into {hardware.memory / 1e9:,.0f} GB"
+    alone = needs(1)
+    if alone <= room:
+        fitting = next(n for n in range(parts + 1, share + 1) if share % n == 0 and needs(share // n) <= room)
+        return [f"{said}{large}; train.accumulate_steps={fitting} does"]
+    less = LESS[config.model.frozen_precision]
+    more = "" if config.train.gradient_checkpointing else "train.gradient_checkpointing=true, "
+    return [f"{said}{large} even one by one ({alone / 1e9:,.2f} GB); try {more}{less}"]
+
+
+def _hours(
+    cost: Cost, step: float, pictures: int, config: Config, root: Path, hardware: Hardware
+) -> list[str]:
+    work = {"training": step * config.train.steps, "features": pictures * cost.picture_flops}
+    if hardware.rate is None:
+        seconds = rate(records(root), "tune")
+        if seconds is None:
+            return ["hours           unknown: runs/ holds no training that would tell this machine's rate"]
+        basis = f"at the rate of what runs/ holds, {1 / seconds / 1e9:,.0f} GFLOP/s"
+    else:
+        seconds = 1 / (hardware.rate * UTILISATION)
+        basis = f"at {UTILISATION:.0%} of {hardware.rate / 1e12:,.0f} TFLOP/s"
+    said = ", ".join(f"{name} {flops * seconds / 3600:,.3g}" for name, flops in work.items())
+    unit = "hours    " if hardware.rate is None else "GPU-hours"
+    return [f"{unit}       {said} ({basis}; validation and evaluation come on top)"]
+
+
+def _pictures(config: Config) -> tuple[int, str]:
+    if config.suite == "official":
+        every = sum(PICTURES.values())
+        return every, f"about; without Web CapFilt {every - PICTURES['web_capfilt']:,}"
+    examined = 2 * config.data.eval_examples  # val and test
+    shown = (entry.frames * (entry.micro_size * config.data.size_scale + examined) for entry in CATALOG)
+    return math.ceil(sum(shown)), "at most"
