@@ -165,6 +165,19 @@ def test_a_file_that_is_wrong_is_named(tmp_path, source, says):
         studies.load(tmp_path / "y", Config())
 
 
+def test_some_arms_alone_with_the_claims_about_them():
+    both = Claim("a", "full", "drop", "held_out", 1.0)
+    other = Claim("b", "full", "blip2", "held_out", 1.0)
+    whole = study((FULL, DROP, Arm("blip2", row="blip2")), claims=(both, other))
+    some = whole.only(["full", "drop"])
+    assert [arm.name for arm in some.arms] == ["full", "drop"]
+    assert some.claims == [both]
+    with pytest.raises(StudyError, match="has no arm 'none'"):
+        whole.only(["full", "none"])
+    with pytest.raises(StudyError, match="baseline 'full' is no arm"):
+        whole.only(["drop", "blip2"])
+
+
 def test_seeds():
     assert seeds_of("3") == (101, 102, 103)
     assert seeds_of("103,101") == (103, 101)

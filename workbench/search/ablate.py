@@ -25,6 +25,7 @@ def ablate(
     workers: int,
     storage: str = "",
     development: bool = False,
+    arms: str = "",
 ) -> Path:
     """Runs what is missing of a study; the folder with cells.json.
 
@@ -33,6 +34,7 @@ def ablate(
         seeds: see `seeds_of`.
         workers: cells side by side, each in a process of its own.
         storage: an SQLAlchemy URL for Optuna; empty: sqlite below studies/.
+        arms: names with commas between them; empty: all.
 
     Raises:
         StudyError: for bad input, before anything runs; at the end, for the cells that failed.
@@ -41,6 +43,8 @@ def ablate(
     if workers < 1:
         raise StudyError(f"-j {workers}: one worker at least is needed")
     study = load(root / "experiments" / name, base)
+    if arms:
+        study = study.only([arm.strip() for arm in arms.split(",")])
     wanted = {cell.name: cell for cell in cells(study, base, seeds_of(seeds, development))}
     place = grid.place_of(root, name)
     with grid.alone(place):

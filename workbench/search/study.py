@@ -126,6 +126,16 @@ class Study:
         for claim in self.claims:
             _check_claim(claim, names)
 
+    def only(self, names: Sequence[str]) -> Study:
+        """The study of some of its arms, with the claims that are about these alone.
+
+        Raises:
+            StudyError: for a name that is no arm, and without the baseline.
+        """
+        arms = [self.arm(name) for name in names]
+        kept = [claim for claim in self.claims if {claim.better, claim.worse} <= set(names)]
+        return replace(self, arms=arms, claims=kept)
+
     def arm(self, name: str) -> Arm:
         """The arm of that name.
 

@@ -13,10 +13,12 @@ from workbench.stages.guard import stage
 from workbench.stages.report import page
 
 
-def work(config: Config, root: Path, study: str, seeds: str, workers: int | None, development: bool) -> None:
+def work(
+    config: Config, root: Path, study: str, seeds: str, workers: int | None, development: bool, arms: str
+) -> None:
     """Runs the cells that are missing, collects all, and writes the page unless it is development."""
     storage = os.environ.get(STORAGE, "")
-    folder = ablate(config, root, study, seeds, workers or config.workers, storage, development)
+    folder = ablate(config, root, study, seeds, workers or config.workers, storage, development, arms)
     print(f"{study}: {folder / 'cells.json'}")
     if not development:
         print(f"{study}: {page(root, study)}")
@@ -28,5 +30,6 @@ if __name__ == "__main__":
     parser.add_argument("--seeds", default="5", help="how many, or which: 101,102")
     parser.add_argument("-j", dest="workers", type=int, help="cells at once; params.yaml's workers without")
     parser.add_argument("--development", action="store_true", help="with development seeds, for no report")
+    parser.add_argument("--arms", default="", help="some of them, with commas between; all without")
     given = parser.parse_args()
     stage(lambda config, root: work(config, root, **vars(given)))

@@ -1,0 +1,133 @@
+"""The commands about studies, and what every command begins and ends with."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+import typer
+
+studies = typer.Typer()
+STUDIES = "Studies (experiments/)"
+Result = TypeVar("Result")
+
+
+def run_stage(name: str, *arguments: str) -> None:
+    """Runs a stage as DVC does: this directory's code, in a process of its own."""
+    command = [sys.executable, "-m", f"workbench.stages.{name}", *arguments]
+    raise typer.Exit(subprocess.run(command, check=False).returncode)
+
+
+def explained(work: Callable[[], Result]) -> Result:
+    """The result, or the error's one sentence instead of a traceback."""
+    try:
+        return work()
+    except ValueError as error:
+        sys.exit(f"error: {error}")
+
+
+Seeds = Annotated[str, typer.Option(help="how many (5: 101 to 105), or which: 101,102")]
+Workers = Annotated[int, typer.Option("--jobs", "-j", help="cells side by side")]
+Storage = Annotated[
+    str,
+    typer.Option(
+        envvar="WORKBENCH_STORAGE",
+        help="URL of a PostgreSQL or MySQL database for Optuna; keep passwords in the variable",
+        show_default="sqlite",
+    ),
+]
+Development = Annotated[
+    bool, typer.Option("--development", help="seeds from 1 on, shown in no report: outputs/development")
+]
+
+
+@studies.command(rich_help_panel=STUDIES)
+def ablate(
+    study: Annotated[str, typer.Argument(help="a folder of experiments/")],
+    seeds: Seeds = "5",
+    jobs: Workers = 2,
+    storage: Storage = "",
+    development: Development = False,
+    arms: Annotated[str, typer.Option(help="some of them, with commas between; all without")] = "",
+) -> None:
+    """Run the cells of a study (arm x seed) that are not recorded yet: outputs/studies/STUDY."""
+    os.environ["WORKBENCH_STORAGE"] = storage
+    given = ["--study", study, "--seeds", seeds, "-j", str(jobs), "--arms", arms]
+    run_stage("ablate", *given, *(["--development"] if development else []))
+
+
+@studies.command(rich_help_panel=STUDIES)
+def explore(
+    study: Annotated[str, typer.Argument(help="a folder of experiments/ whose study.py has a SPACE")],
+    trials: Annotated[int, typer.Option(help="how many in all, those of earlier calls included")] = 40,
+    jobs: Workers = 2,
+    storage: Storage = "",
+) -> None:
+    """Search a study's space by held-in validation, pruning what lags: outputs/explorations/STUDY."""
+    os.environ["WORKBENCH_STORAGE"] = storage
+    run_stage("explore", "--study", study, "--trials", str(trials), "-j", str(jobs))
+
+
+@studies.command(rich_help_panel=STUDIES)
+def plan(
+    study: Annotated[str, typer.Argument(help="a folder of experiments/")] = "",
+    seeds: Seeds = "5",
+    jobs: Workers = 2,
+    development: Development = False,
+    preset: Annotated[str, typer.Option(help="instead of a study: one training with this preset")] = "",
+    hardware: Annotated[str, typer.Option(help="h100, a100-40g, a100-80g, v100, cpu")] = "a100-40g",
+    gpus: Annotated[int, typer.Option(help="how many of it", min=1)] = 1,
+) -> None:
+    """Say which cells a study has and what the missing ones take here; or what a preset takes where."""
+    from workbench.config import load
+    from workbench.search.plan import lines
+    from workbench.search.plan import plan as made_for
+
+    if bool(study) == bool(preset):
+        sys.exit("error: name a study, or a preset with --preset, and not both")
+    if preset:
+        from workbench.presets import read
+        from workbench.search.cost import Lengths
+        from workbench.search.hardware import describe
+
+        root = Path.cwd()
+        said = explained(lambda: describe(read(root, preset), root, preset, hardware, gpus, Lengths()))
+        typer.echo("\n".join(said))
+        return
+    made = explained(
+        lambda: made_for(load(Path("params.yaml")), Path.cwd(), study, seeds, jobs, development)
+    )
+    typer.echo("\n".join(lines(made)))
+
+
+@studies.command(rich_help_panel=STUDIES)
+def figure(study: Annotated[str, typer.Argument(help="a study that was run or explored")]) -> None:
+    """Draw what a study's figure.py draws, from its collected results: reports/studies."""
+    run_stage("figure", "--study", study)
+
+
+@studies.command(rich_help_panel=STUDIES)
+def flops(study: Annotated[str, typer.Argument(help="a folder of experiments/ with matched arms")]) -> None:
+    """Count what a training step of each arm takes: flops.json, which sets the steps of matched arms."""
+    run_stage("flops", "--study", study)
+
+
+@studies.command(rich_help_panel=STUDIES)
+def reproduce(
+    table: Annotated[Literal["table1", "table2", "table3", "figure4"], typer.Argument(help="of the paper")],
+    checkpoint: Annotated[
+        str, typer.Option(help="a run, a folder of runs or a tuned checkpoint; by default all of outputs/")
+    ] = "",
+    against: Annotated[str, typer.Option(help="the paper's row to compare with, as the table names it")] = "",
+) -> None:
+    """Put recorded scores beside a table of the paper: reports/reproduce/TABLE.md, .csv and .html."""
+    from workbench.data.catalog import HELD_IN
+    from workbench.report.reproduce_page import publish
+
+    place = Path(checkpoint) if checkpoint else None
+    made, path = explained(lambda: publish(table, Path.cwd(), HELD_IN, place, against))
+    typer.echo("\n".join([*made.notes, f"{len(made.ours)} rows of ours beside the paper's: {path}"]))
