@@ -68,7 +68,7 @@ def test_all_26_are_prepared_and_read_back(home, small):
     manifest = run(home)
     out = home / "data/prepared"
     assert {name: manifest["datasets"][name] for name in official_root.SIZES} == official_root.SIZES
-    assert manifest["datasets"]["easy_vqa"] == {"val": 100, "test": 100}
+    assert manifest["datasets"]["easy_vqa"] == {"train": 2000, "val": 100, "test": 100}
     assert manifest["data_root"] == "../../official"
     for name, splits in manifest["datasets"].items():
         for split, size in splits.items():

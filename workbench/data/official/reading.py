@@ -21,6 +21,7 @@ from workbench.data.images import ImageError, inside
 from workbench.data.official.rows import DataFault, Row, short
 
 Item = TypeVar("Item")
+Mark = tuple[object, str]  # an object of a file and a key that it has twice
 LONGEST_RECORD = 64 * 1024 * 1024  # bytes of one line, or of one CSV field
 _AGAIN = "get the file again"
 # what stands at the beginning of a file that is not UTF-8 text of the dataset
@@ -40,7 +41,7 @@ def json_rows(root: Path, file: str, prefix: str = "item") -> Iterator[Row]:
     Raises:
         DataFault: for what is not JSON, or holds no such list.
     """
-    index, marks = -1, list[str]()
+    index, marks = -1, list[Mark]()
     with _opened(root, file) as stream:
         try:
             found = ijson.items(stream, prefix, map_type=partial(_Marking, marks), use_float=True)
@@ -76,7 +77,7 @@ def json_pairs(root: Path, file: str) -> Iterator[tuple[str, Row]]:
     Raises:
         DataFault: for what is not JSON, not such an object, or names a key twice in one record.
     """
-    count, marks = 0, list[str]()
+    count, marks = 0, list[Mark]()
     with _opened(root, file) as stream:
         try:
             found = ijson.kvitems(stream, "", map_type=partial(_Marking, marks), use_float=True)
@@ -212,22 +213,30 @@ class _Twice(ValueError):
 class _Marking(dict[str, Any]):
     """A dict that notes a key that is set twice; ijson does not let it raise while it is filled."""
 
-    def __init__(self, marks: list[str]) -> None:
+    def __init__(self, marks: list[Mark]) -> None:
         super().__init__()
         self._marks = marks
 
     def __setitem__(self, key: str, value: Any) -> None:
         if key in self:
-            self._marks.append(key)
+            self._marks.append((self, key))
         super().__setitem__(key, value)
 
 
-def _marked(found: Iterable[Item], marks: list[str]) -> Iterator[Item]:
-    """The items, until one has a key twice."""
+def _marked(found: Iterable[Item], marks: list[Mark]) -> Iterator[Item]:
+    """The items, until one has a key twice; ijson is ahead, so that a mark may be about a later one."""
     for item in found:
-        if marks:
-            raise _Twice(f"the key {marks[0]!r} stands twice")
+        for where, key in marks:
+            if _holds(item, where):
+                raise _Twice(f"the key {key!r} stands twice")
         yield item
+
+
+def _holds(value: Any, wanted: object) -> bool:
+    if value is wanted:
+        return True
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    return any(_holds(part, wanted) for part in parts)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
