@@ -73,8 +73,8 @@ def test_the_plan_is_what_a_step_takes(family, changes, tmp_path):
 
 def test_checkpointing_takes_memory_for_time(tmp_path):
     found = AutoConfig.from_pretrained(tiny.start(tmp_path, "llama", positions=256))
+    found.text_config.num_hidden_layers = 8  # of two layers one is held while it is computed again
     long, again = Lengths(200, 20), config("llama", **{"train.gradient_checkpointing": True})
-    # of two layers one is held while it is computed again, so the gain is small here
     assert memory(found, again, 16, long) < memory(found, config("llama"), 16, long)
     more = count(found, again, long).example_flops / count(found, config("llama"), long).example_flops
     assert 1.1 < more < 1.7
