@@ -37,7 +37,7 @@ def finished(tmp_path_factory, patch):
     write_outputs(root / "outputs", 6)
     for path in sorted(root.glob("outputs/*/*/record.json")):
         seal(path)
-    write_study(root / "outputs", seeds=(101, 102), examples=4)
+    write_study(root / "outputs", seeds=(101, 102), examples=12)
     report.page(root, "toy")
     (root / "experiments/toy").mkdir(parents=True)
     (root / "experiments/toy/study.py").touch()
@@ -79,7 +79,7 @@ def test_what_was_not_touched_passes_and_says_what_was_compared(root):
 @pytest.mark.parametrize(
     ("name", "old", "new", "says"),
     [
-        ("reports/studies/toy.html", "supported", "refuted", "toy.html is not what the records give"),
+        ("reports/studies/toy.html", "<main", "<main hidden", "toy.html is not what the records give"),
         ("reports/studies/toy_effects.csv", "primary", "secondary", "toy_effects.csv is not what"),
         ("reports/index.html", "points", "dollars", "index.html is not what the records give"),
         ("reports/tables/averages.csv", "instruct", "blip2", "averages.csv is not what the records give"),
