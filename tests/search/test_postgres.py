@@ -27,9 +27,10 @@ psycopg = pytest.importorskip("psycopg", reason="psycopg, the driver for Postgre
 
 def programs() -> Path | None:
     """The folder with initdb and postgres; Debian keeps them off the PATH."""
-    places = [Path(found).parent for found in [shutil.which("initdb")] if found]
+    places = [Path(found).resolve().parent for found in [shutil.which("initdb")] if found]
     places += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-    return next((p for p in places if (p / "initdb").exists() and (p / "postgres").exists()), None)
+    needed = ("initdb", "postgres", "pg_isready")
+    return next((place for place in places if all((place / name).exists() for name in needed)), None)
 
 
 def somebody() -> dict[str, object]:

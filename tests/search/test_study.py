@@ -169,13 +169,14 @@ def test_some_arms_alone_with_the_claims_about_them():
     both = Claim("a", "full", "drop", "held_out", 1.0)
     other = Claim("b", "full", "blip2", "held_out", 1.0)
     whole = study((FULL, DROP, Arm("blip2", row="blip2")), claims=(both, other))
-    some = whole.only(["full", "drop"])
+    some = whole.only("full, drop")
     assert [arm.name for arm in some.arms] == ["full", "drop"]
     assert some.claims == [both]
+    assert whole.only("").arms == list(whole.arms)
     with pytest.raises(StudyError, match="has no arm 'none'"):
-        whole.only(["full", "none"])
+        whole.only("full,none")
     with pytest.raises(StudyError, match="baseline 'full' is no arm"):
-        whole.only(["drop", "blip2"])
+        whole.only("drop,blip2")
 
 
 def test_seeds():

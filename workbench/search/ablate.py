@@ -42,9 +42,7 @@ def ablate(
     """
     if workers < 1:
         raise StudyError(f"-j {workers}: one worker at least is needed")
-    study = load(root / "experiments" / name, base)
-    if arms:
-        study = study.only([arm.strip() for arm in arms.split(",")])
+    study = load(root / "experiments" / name, base).only(arms)
     wanted = {cell.name: cell for cell in cells(study, base, seeds_of(seeds, development))}
     place = grid.place_of(root, name)
     with grid.alone(place):

@@ -126,12 +126,16 @@ class Study:
         for claim in self.claims:
             _check_claim(claim, names)
 
-    def only(self, names: Sequence[str]) -> Study:
+    def only(self, listed: str) -> Study:
         """The study of some of its arms, with the claims that are about these alone.
+
+        Args:
+            listed: names with commas between them; empty: all.
 
         Raises:
             StudyError: for a name that is no arm, and without the baseline.
         """
+        names = [name.strip() for name in listed.split(",")] if listed else [arm.name for arm in self.arms]
         arms = [self.arm(name) for name in names]
         kept = [claim for claim in self.claims if {claim.better, claim.worse} <= set(names)]
         return replace(self, arms=arms, claims=kept)
