@@ -125,6 +125,13 @@ def test_a_study_whose_results_are_not_here_cannot_be_verified(root):
     assert "run `workbench ablate toy`" in wrong(root, "toy")[0]
 
 
+def test_a_clone_without_the_results_of_a_study_says_that_its_page_was_not_checked(root):
+    shutil.rmtree(root / "outputs/studies")
+    found = list(verify(root))
+    assert all(good for good, _ in found), found
+    assert any(line.startswith("toy: not checked") for _, line in found)
+
+
 def test_nothing_is_changed(root):
     before = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
     list(verify(root))
