@@ -27,7 +27,7 @@ def draw(outputs: Path) -> dict[str, Figure | pd.DataFrame]:
         {**dict(zip(names, declared.CUBE[arm], strict=True)), "seed": seed, "value": value}
         for arm, seed, value in cells.itertuples(index=False)
         if arm in declared.CUBE
-    )
+    ).reindex(columns=[*names, "seed", "value"])
     complete = corners.groupby("seed").filter(lambda part: len(part) == len(declared.CUBE))
     if complete["seed"].nunique() > 1:
         shares = factorial.shares(complete, names)

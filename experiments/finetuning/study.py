@@ -13,11 +13,13 @@ TASKS: dict[str, tuple[str, float | None]] = {
 }
 # half of the tuning's steps, with its peak rate; the paper's hyper-parameters are not published
 SHORT = {"train.steps": 50, "train.warmup_steps": 10, "train.eval_every_steps": 25}
+# the tasks, and a held-in and a held-out set beside them that show what is forgotten
+EXAMINED = {"evaluate.datasets": [*TASKS, "coco_caption", "gqa"]}
 
 
 def arms(name: str, title: str) -> list[Arm]:
     """One dataset from both starts."""
-    changes = {"data.downstream": name, **SHORT}
+    changes = {"data.downstream": name, **SHORT, **EXAMINED}
     return [
         Arm(f"{name}_blip2", changes, title=f"{title}, from BLIP-2"),
         Arm(f"{name}_tuned", changes, title=f"{title}, from the tuned model", after="tuned"),
@@ -28,7 +30,7 @@ STUDY = Study(
     name="finetuning",
     question="Is the instruction-tuned model a better start for a single task than BLIP-2?",
     arms=[
-        Arm("tuned", title="instruction-tuned, not fine-tuned"),
+        Arm("tuned", EXAMINED, title="instruction-tuned, not fine-tuned"),
         *(arm for name, (title, _) in TASKS.items() for arm in arms(name, title)),
     ],
     baseline="tuned",

@@ -15,20 +15,21 @@ from workbench.report.figures import STYLE
 
 
 def draw(outputs: Path) -> dict[str, Figure | pd.DataFrame]:
-    """Name -> figure or table; the interaction needs two seeds."""
+    """Name -> figure or table; flips need a seed that all arms share, the interaction two."""
     folder = outputs / "studies/template_sensitivity"
     frame, titles = study_frames.probes(folder), study_frames.titles(folder)
     values = sensitivity.by_template(frame)
     rates, flips = probing.rates(frame), sensitivity.flips(values)
     made: dict[str, Figure | pd.DataFrame] = {
         "templates": rows_figure(rates, list(dict.fromkeys(rates["probe"])), "probe", titles, "score"),
-        "flips": heat(flips),
         "rates": rates,
         "spreads": sensitivity.spreads(values),
-        "flip_rates": flips,
     }
-    if frame["seed"].nunique() > 1:
-        made["interaction"] = sensitivity.interaction(values)
+    if len(flips):
+        made |= {"flips": heat(flips), "flip_rates": flips}
+    whole = sensitivity.shared(values)
+    if whole["seed"].nunique() > 1:
+        made["interaction"] = sensitivity.interaction(whole)
     return made
 
 

@@ -8,7 +8,7 @@ import pytest
 from statsmodels.formula.api import ols
 from statsmodels.stats.anova import anova_lm
 
-from workbench.report.sensitivity import by_template, flips, interaction, spreads
+from workbench.report.sensitivity import by_template, flips, interaction, shared, spreads
 
 
 def table(values: dict[str, list[list[float]]]) -> pd.DataFrame:
@@ -40,6 +40,25 @@ def test_flips_count_pairs_of_templates_that_disagree():
     tie = flips(table({"a": [[5, 5, 1, 2]], "b": [[1, 1, 5, 2]]}))
     assert tie["flips"].tolist() == [pytest.approx(200 / 6)]
     assert flips(table({"a": [[5, 6]], "b": [[1, 2]]}))["flips"].tolist() == [0.0]
+
+
+def test_flips_are_counted_on_seeds_that_all_arms_have():
+    """a is better by 2.5 wherever both are; b's third seed would turn two of three pairs."""
+    values = table({"a": [[5, 5, 5], [5, 5, 5]], "b": [[2.5, 2.5, 2.5], [2.5, 2.5, 2.5], [60, 2.5, 2.5]]})
+    assert flips(values)["flips"].tolist() == [0.0]
+    assert set(shared(values)["seed"]) == {101, 102}
+    assert flips(values[(values["arm"] == "a") | (values["seed"] == 103)]).empty
+
+
+def test_constant_scores_have_no_effect_and_no_division_by_zero():
+    apart = interaction(table({"a": [[0, 0], [0, 0]], "b": [[10 / 3] * 2] * 2})).set_index("effect")
+    assert apart.loc["arm", "p"] == 0
+    assert apart.loc[["template", "arm x template"], "p"].isna().all()
+    none = interaction(table({"a": [[0, 0], [0, 0]], "b": [[0, 0], [0, 0]]}))
+    assert none["p"].isna().all()
+    assert (none["share"] == 0).all()
+    alone = interaction(table({"a": [[1, 2], [2, 3]]}))
+    assert alone["effect"].tolist() == ["template"]
 
 
 @pytest.fixture

@@ -58,6 +58,7 @@ def test_claims_without_a_common_seed_have_no_verdict_but_stay_in_the_family(tmp
     full, part = (names["text helps <held-out>"].verdict for names in (by_name(found), partly))
     assert part.adjusted == pytest.approx(min(1, 2 * part.p))
     assert part.detectable == pytest.approx(full.detectable)
+    assert part.equivalence >= full.equivalence, "what did not run makes nothing equivalent"
 
 
 def test_datasets_are_one_exploratory_family_of_all_pairs(found, toy):

@@ -157,6 +157,18 @@ def test_a_second_call_starts_no_worker(cells, repository, monkeypatch):
     assert [f"{cell['arm']}@{cell['seed']}" for cell in fewer["cells"]] == NAMES[:3]
 
 
+def test_some_arms_leave_the_study_as_it_was_declared(cells, repository, monkeypatch):
+    """What is recorded of the others is collected, what is not is missing; no claim goes away."""
+    with monkeypatch.context() as still:
+        still.setattr(grid.Grid, "_staff", None)
+        base = load(repository / "params.yaml")
+        folder = ablate(base, repository, "tiny", "2", workers=2, arms="tuned,unaware")
+        some = json.loads((folder / "cells.json").read_text())
+        assert [cell["arm"] for cell in some["cells"]] == [cell["arm"] for cell in cells["cells"]]
+        assert some["claims"] == cells["claims"]
+        run(repository)
+
+
 def test_the_plan_afterwards_knows_hours(cells, repository):
     after = plan(load(repository / "params.yaml"), repository, "tiny", "3", workers=2)
     assert [(arm.recorded, arm.trainings, arm.examinations) for arm in after.arms] == [

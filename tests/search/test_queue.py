@@ -81,8 +81,8 @@ def test_standing_tells_states_apart(queue):
     queue.fail(queue.take("me"), "ValueError: NaN")
     standing = queue.standing()
     assert (standing.waiting, standing.running) == (1, {})
-    assert list(standing.done.values()) == ["a@101"]
-    assert list(standing.failed.values()) == [("b@101", "ValueError: NaN")]
+    assert [cell for cell, _ in standing.done.values()] == ["a@101"]
+    assert [(cell, error) for cell, _, error in standing.failed.values()] == [("b@101", "ValueError: NaN")]
 
 
 def take_all(place: str, found: multiprocessing.Queue) -> None:

@@ -64,6 +64,17 @@ def test_a_trial_that_a_kill_left_without_a_slot_is_failed(found, tmp_path):
     assert [trial.state for trial in found.study.trials] == [TrialState.RUNNING, TrialState.FAIL]
 
 
+@pytest.mark.parametrize("slotless", [False, True])
+def test_a_first_setting_that_failed_is_tried_again(found, slotless):
+    found.prepare()
+    if slotless:  # killed between being asked and getting its slot
+        found.study.ask(dict(X))
+    else:
+        found.fail(found.begin("trial000"))
+    found.prepare()
+    assert found.begin("trial000").params == {"data.exponent": 0.5}
+
+
 def test_the_pruner_hears_validations_and_has_no_say_at_the_end(found):
     trial = found.begin("trial000")
     watch = found.watch(trial, 4)

@@ -199,6 +199,7 @@ def _domains(tables: Tables, cells: Cells, resampling: Resampling) -> list[dict[
         split = {
             str(domain): _cell(lines.sort_values("example_id"), resampling)
             for domain, lines in part.groupby("domain", sort=False)
+            if lines["image_id"].nunique() > 1  # one picture has no interval
         }
         split[OVERALL] = cells[str(row), bool(blind), str(dataset)]
         for domain, cell in split.items():

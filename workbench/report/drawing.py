@@ -33,6 +33,7 @@ def estimates(
     """
     names, kinds = list(dict.fromkeys(frame[rows])), [mark for mark in titles if mark in set(frame[marks])]
     for place, kind in enumerate(kinds):
+        look = list(titles).index(kind)  # the same in every panel, whoever is missing
         part = frame[frame[marks] == kind]
         offset = HIGH * ((place + 0.5) / len(kinds) - 0.5)
         heights = [names.index(name) + offset for name in part[rows]]
@@ -41,10 +42,10 @@ def estimates(
             part["value"],
             heights,
             xerr=errors,
-            fmt=MARKERS[place % len(MARKERS)],
+            fmt=MARKERS[look % len(MARKERS)],
             ms=4.5,
             lw=1.2,
-            color=COLOURS[place % len(COLOURS)],
+            color=COLOURS[look % len(COLOURS)],
             label=titles[kind],
         )
     if zero is not None:

@@ -21,6 +21,8 @@ from workbench.report.stats import (
     variance,
 )
 
+ROUNDING = 1e-9  # points; a smaller spread between seeds is that of sums in another order
+
 
 @dataclass(frozen=True, slots=True)
 class Paired:
@@ -98,7 +100,7 @@ class Effect:
         """dz: the mean over seeds of the paired differences by their standard deviation; NaN without one."""
         differences = self.first - self.second
         spread = float(differences.std(ddof=1)) if self.seeds > 1 else 0.0
-        return float(differences.mean()) / spread if spread > 0 else float("nan")
+        return float(differences.mean()) / spread if spread > ROUNDING else float("nan")
 
     @property
     def improvement(self) -> float:

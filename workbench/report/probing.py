@@ -30,7 +30,8 @@ def yes_rates(frame: pd.DataFrame) -> pd.DataFrame:
 def counting_errors(frame: pd.DataFrame) -> pd.DataFrame:
     """By arm, probe and true number: mean of said minus true, mean distance, percent that are no number."""
     counted = frame[frame["probe"].str.startswith("counting")]
-    counted = counted.assign(said=pd.to_numeric(counted["prediction"], errors="coerce"))
+    said = pd.to_numeric(counted["prediction"], errors="coerce")
+    counted = counted.assign(said=said.where(np.isfinite(said)))  # "infinity" is no number of things
     counted = counted.assign(error=counted["said"] - counted["group"].astype(float))
     lines = []
     for (arm, probe, group), part in counted.groupby(["arm", "probe", "group"], sort=False):

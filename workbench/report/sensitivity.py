@@ -8,6 +8,14 @@ import numpy as np
 import pandas as pd
 from scipy.stats import f as f_distribution
 
+ROUNDING = 1e-12  # share of all squares below which a sum of squares is none
+
+
+def shared(values: pd.DataFrame) -> pd.DataFrame:
+    """The lines of those seeds that every arm has: arms with other seeds would differ by these as well."""
+    arms = values.groupby("seed")["arm"].nunique()
+    return values[values["seed"].isin(arms[arms == values["arm"].nunique()].index)]
+
 
 def by_template(frame: pd.DataFrame) -> pd.DataFrame:
     """arm, seed, dataset, template, value: means over the examples of a probe frame."""
@@ -29,11 +37,11 @@ def spreads(values: pd.DataFrame) -> pd.DataFrame:
 def flips(values: pd.DataFrame) -> pd.DataFrame:
     """By dataset and pair of arms: how often two templates disagree about which arm is better, in percent.
 
-    Over all pairs of templates; a tie agrees with nothing and disagrees with nothing. At 0 the choice of
-    the template does not decide who wins, at 50 it decides as a coin would.
+    Over all pairs of templates and the seeds that all arms share; a tie agrees with nothing and disagrees
+    with nothing. At 0 the choice of the template does not decide who wins, at 50 it decides as a coin would.
     """
     lines = []
-    cells = values.groupby(["dataset", "template", "arm"], sort=False)["value"].mean()
+    cells = shared(values).groupby(["dataset", "template", "arm"], sort=False)["value"].mean()
     for dataset, part in cells.groupby("dataset", sort=False):
         wide = part.droplevel("dataset").unstack("arm")
         for one, other in combinations(dict.fromkeys(values["arm"]), 2):
@@ -65,18 +73,28 @@ def interaction(values: pd.DataFrame) -> pd.DataFrame:
                 "run the cells that are missing"
             )
         block = cube.to_numpy().reshape(len(arms), len(seeds), -1)
+        total = float(((block - block.mean()) ** 2).sum())
         for effect, squares, freedom, against, left in _split_plot(block):
-            ratio = squares / freedom / (against / left) if against else np.inf
+            if not freedom:  # of one arm, or one template
+                continue
+            ratio = _ratio(squares / freedom, against / left, ROUNDING * total)
             lines.append(
                 {
                     "dataset": dataset,
                     "effect": effect,
-                    "share": 100 * squares / float(((block - block.mean()) ** 2).sum()),
+                    "share": 100 * squares / total if total else 0.0,
                     "F": ratio,
                     "p": float(f_distribution.sf(ratio, freedom, left)),
                 }
             )
     return pd.DataFrame(lines)
+
+
+def _ratio(effect: float, error: float, nothing: float) -> float:
+    """F of two mean squares; infinite without error, NaN where there is no effect either."""
+    if error > nothing:
+        return effect / error
+    return np.inf if effect > nothing else np.nan
 
 
 def _split_plot(block: np.ndarray) -> list[tuple[str, float, int, float, int]]:

@@ -111,7 +111,7 @@ def _judged(study: Study, drawn: Resampling, primary: bool) -> list[Judged]:
             pairs = [study.pair(claim.better, claim.worse, d) for d in study.datasets_of(claim.measure)]
             claims.append(Claim(claim.name, *titles, effect(pairs, drawn), claim.smallest_effect))
         else:  # it stays in its family with p = 1: a study that is stopped early must not get easier
-            claims.append(Claim(claim.name, *titles, _nothing()))
+            claims.append(Claim(claim.name, *titles, _nothing(), claim.smallest_effect))
     verdicts = judge(claims, "primary" if primary else "exploratory")
     return [
         _compared(claim, study.paired(claim.better, claim.worse), verdict)
@@ -120,7 +120,8 @@ def _judged(study: Study, drawn: Resampling, primary: bool) -> list[Judged]:
 
 
 def _nothing() -> Effect:
-    return Effect(np.zeros(1), np.zeros(1), Variance(float("nan"), 0.0, 0.0, 1, 2))
+    """An effect of which nothing is known: evidence neither of a difference nor of equivalence."""
+    return Effect(np.zeros(1), np.zeros(1), Variance(float("nan"), float("inf"), 0.0, 1, 2))
 
 
 def _compared(claim: Declared, seeds: Sequence[int], verdict: Verdict) -> Judged:

@@ -65,6 +65,9 @@ def forest(study: Study, found: Found, datasets: Sequence[Dataset]) -> Figure:
     known = [d for d in datasets if d.name in study.asked]
     sides = [[d for d in known if d.metric != "cider"], [d for d in known if d.metric == "cider"]]
     tallest = max(len(side) for side in sides)
+    seen, worse = looks(study), [pair[1] for pair in pairs]
+    # the worse arm's look, unless it is worse in several pairs
+    marks = {pair: seen[pair[0] if worse.count(pair[1]) > 1 else pair[1]] for pair in pairs}
     with mpl.rc_context(STYLE):
         size = (7.6, (0.3 + 0.06 * len(pairs)) * tallest + 1.6)
         figure = Figure(figsize=size, layout="constrained")
@@ -73,21 +76,16 @@ def forest(study: Study, found: Found, datasets: Sequence[Dataset]) -> Figure:
         ):
             for place, dataset in enumerate(shown):
                 lines = [effects[(*pair, dataset.name)] for pair in pairs]
-                _effects(axes, place, lines, looks(study), _published(study, dataset.name))
+                _effects(axes, place, lines, marks, _published(study, dataset.name))
             held_out = study.measures.get("held_out", ())
             rows_axis(axes, [plain(d.title) + (" °" if d.name in held_out else "") for d in shown])
             for edge in range(1, len(shown)):
                 axes.axhline(edge - 0.5, color=LINE, linewidth=0.6)
             _zero(axes)
             axes.set_title(title)
-        seen = looks(study)
         named = [
-            handle(
-                seen[worse].marker,
-                seen[worse].colour,
-                f"{plain(seen[better].title)} minus {plain(seen[worse].title)}",
-            )
-            for better, worse in pairs
+            handle(look.marker, look.colour, f"{plain(seen[better].title)} minus {plain(seen[worse].title)}")
+            for (better, worse), look in marks.items()
         ]
         legend(figure, [*named, _paper(), handle("", MUTED, "° held-out")], columns=2)
     return figure
@@ -123,11 +121,15 @@ def plain(text: str) -> str:
 
 
 def _effects(
-    axes: Axes, place: int, lines: Sequence[OnDataset], seen: Mapping[str, Method], paper: Sequence[float]
+    axes: Axes,
+    place: int,
+    lines: Sequence[OnDataset],
+    marks: Mapping[tuple[str, str], Method],
+    paper: Sequence[float],
 ) -> None:
     for number, one in enumerate(lines):
         height = place + 0.6 * ((number + 1) / (len(lines) + 1) - 0.5)
-        dot(axes, height, seen[one.worse], one.verdict.effect, size=5)
+        dot(axes, height, marks[one.better, one.worse], one.verdict.effect, size=5)
     for value in paper:
         axes.plot(value, place + 0.32, "d", ms=5, mfc=PAGE, mec=INK, mew=1.0)
 

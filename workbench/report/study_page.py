@@ -7,6 +7,7 @@ outputs of the stage report, and DVC empties them before it runs that stage.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,8 +132,8 @@ def said(study: Study, datasets: Sequence[Dataset]) -> list[Said]:
 
 
 def plain(text: str) -> str:
-    """For Markdown's tables: no bar ends a cell, no tag begins."""
-    return str(escape(text)).replace("|", "\\|").replace("\n", " ")
+    """For Markdown's tables: no bar ends a cell, no tag, link or picture begins."""
+    return re.sub(r"([\\`*_\[\]!|])", r"\\\1", re.sub(r"[\r\n]+", " ", str(escape(text))))
 
 
 def _moves(lines: Sequence[Moved]) -> pd.DataFrame:

@@ -34,7 +34,7 @@ def ablate(
         seeds: see `seeds_of`.
         workers: cells side by side, each in a process of its own.
         storage: an SQLAlchemy URL for Optuna; empty: sqlite below studies/.
-        arms: names with commas between them; empty: all.
+        arms: names with commas between them; empty: all. Of others what is recorded is collected as well.
 
     Raises:
         StudyError: for bad input, before anything runs; at the end, for the cells that failed.
@@ -42,15 +42,18 @@ def ablate(
     """
     if workers < 1:
         raise StudyError(f"-j {workers}: one worker at least is needed")
-    study = load(root / "experiments" / name, base).only(arms)
-    wanted = {cell.name: cell for cell in cells(study, base, seeds_of(seeds, development))}
+    study = load(root / "experiments" / name, base)
+    asked = {arm.name for arm in study.only(arms).arms}
+    everything = {cell.name: cell for cell in cells(study, base, seeds_of(seeds, development))}
     place = grid.place_of(root, name)
     with grid.alone(place):
         queue = Queue(place, name, storage)
         running = queue.standing().running  # by workers that an earlier driver left behind
-        found = {cell: inspect(wanted[cell], root) for cell in wanted}
+        found = {name: inspect(cell, root) for name, cell in everything.items()}
         already = {cell for cell, on_disk in found.items() if on_disk.done}
-        collection, made = Collection(study, list(wanted.values()), base, root, development), set[str]()
+        # the claims and cells of other arms stay declared: a study that is run in part must not get easier
+        collection, made = Collection(study, list(everything.values()), base, root, development), set[str]()
+        wanted = {n: cell for n, cell in everything.items() if cell.arm.name in asked or n in already}
 
         def recorded(cell: str) -> bool:
             if cell in running and cell not in already:  # perhaps just now
@@ -69,7 +72,7 @@ def ablate(
 
             grid.Grid(
                 queue,
-                {cell: found[cell].key for cell in _spread(wanted, found)},
+                {cell: found[cell].key for cell in _spread(wanted, {cell: found[cell] for cell in wanted})},
                 recorded,
                 [sys.executable, "-m", "workbench.search.worker", name],
                 workers,

@@ -20,7 +20,9 @@ FLOPS = "flops.json"
 
 def setting(base: Config) -> dict[str, object]:
     """What the operations of a step depend on, besides an arm's own changes."""
-    return {"suite": base.suite, "data.mixing": base.data.mixing, "train.batch_size": base.train.batch_size}
+    whole = base.to_dict()
+    digests = {part: files.digest(whole[part]) for part in ("data", "model")}
+    return {"suite": base.suite, "train.batch_size": base.train.batch_size, **digests}
 
 
 def write(folder: Path, base: Config, step_flops: Mapping[str, float]) -> Path:

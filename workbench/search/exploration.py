@@ -49,15 +49,16 @@ class Exploration:
         self.study.pruner = space.pruner
 
     def prepare(self) -> None:
-        """Enqueues the settings to try first and fails trials that a kill left without a slot."""
+        """Fails trials that a kill left without a slot and enqueues the settings to try first."""
         with self._lock:
-            known = {trial.user_attrs.get("first") for trial in self.study.get_trials(deepcopy=False)}
-            for title, values in self._space.first.items():
-                if title not in known:
-                    self.study.enqueue_trial(dict(values), user_attrs={"first": title})
             for trial in self._trials(TrialState.RUNNING):
                 if "slot" not in trial.user_attrs:
                     self.study.tell(trial.number, state=TrialState.FAIL)
+            kept = self._trials(TrialState.WAITING, TrialState.RUNNING, *ENDED)  # what failed comes again
+            known = {trial.user_attrs.get("first") for trial in kept}
+            for title, values in self._space.first.items():
+                if title not in known:
+                    self.study.enqueue_trial(dict(values), user_attrs={"first": title})
 
     def begin(self, slot: str) -> optuna.Trial:
         """The slot's trial: the one that a killed worker left open, or a new one."""

@@ -87,9 +87,11 @@ class Grid:
             while True:
                 standing = self._queue.standing()
                 failures = {n: end for n, end in standing.failed.items() if n not in before.failed}
-                self._errors |= dict(failures.values())
-                for number, cell in standing.done.items():
-                    if number not in before.done and cell in self._wanted:
+                # a worker that an earlier driver left may end a cell of other code or parameters
+                ours = [end for end in failures.values() if self._wanted.get(end[0]) == end[1]]
+                self._errors |= {cell: error for cell, _, error in ours}
+                for number, (cell, key) in standing.done.items():
+                    if number not in before.done and self._wanted.get(cell) == key:
                         self._note(cell)
                 if not all(owner and alive(owner) for owner in standing.running.values()):
                     self._bury()

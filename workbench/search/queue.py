@@ -50,14 +50,14 @@ class Standing:
     Attributes:
         waiting: how many cells nobody has taken.
         running: cell -> the identity of its worker, "" while it is being taken.
-        done: trial number -> the cell that a worker has finished.
-        failed: trial number -> (cell, the error that ended it).
+        done: trial number -> (cell, key) that a worker has finished.
+        failed: trial number -> (cell, key, the error that ended it).
     """
 
     waiting: int
     running: Mapping[str, str]
-    done: Mapping[int, str]
-    failed: Mapping[int, tuple[str, str]]
+    done: Mapping[int, tuple[str, str]]
+    failed: Mapping[int, tuple[str, str, str]]
 
 
 class Queue:
@@ -136,9 +136,9 @@ class Queue:
             running={
                 t.user_attrs["cell"]: t.user_attrs.get("owner", "") for t in by_state[TrialState.RUNNING]
             },
-            done={t.number: t.user_attrs["cell"] for t in by_state[TrialState.COMPLETE]},
+            done={t.number: _identity(t) for t in by_state[TrialState.COMPLETE]},
             failed={
-                t.number: (t.user_attrs["cell"], t.user_attrs["error"])
+                t.number: (*_identity(t), t.user_attrs["error"])
                 for t in by_state[TrialState.FAIL]
                 if "error" in t.user_attrs
             },
