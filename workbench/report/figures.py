@@ -18,6 +18,7 @@ from workbench.report.stats import Interval
 from workbench.report.table import Tables
 
 INK, MUTED, LINE, PAGE = "#1f2328", "#59636e", "#d1d9e0", "#ffffff"
+LETTER = 4.6  # points, the mean width of one in a legend
 STYLE = {
     **sns.axes_style("ticks"),
     "svg.fonttype": "none",  # text stays text: small, selectable, in the reader's font
@@ -227,6 +228,9 @@ def _method_handle(row: str) -> Line2D:
 
 
 def legend(figure: Figure, handles: Sequence[Line2D], columns: int = 3) -> None:
-    """Below the whole figure."""
+    """Below the whole figure, in fewer columns where the texts are too long for its width."""
     kept = list(handles)
-    figure.legend(handles=kept, loc="outside lower center", ncols=columns, fontsize=9, handletextpad=0.3)
+    longest = max(len(str(entry.get_label())) for entry in kept)
+    fit = int(figure.get_figwidth() * 72 / (LETTER * longest + 36))  # points; 36: the mark and the gap
+    number = max(1, min(columns, fit))
+    figure.legend(handles=kept, loc="outside lower center", ncols=number, fontsize=9, handletextpad=0.3)

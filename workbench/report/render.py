@@ -167,7 +167,7 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    formats = (words.number, words.signed, words.span, words.clarity)
+    formats = (words.number, words.signed, words.span, words.clarity, words.ranges)
     for filtered in (*formats, words.mebibytes, words.flops, words.metric, probability):
         found.filters[filtered.__name__] = filtered
     found.globals["METHODS"] = METHODS

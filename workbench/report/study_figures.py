@@ -13,7 +13,7 @@ from workbench.report.compare import Dataset
 from workbench.report.figures import INK, LINE, MUTED, PAGE, STYLE, dot, handle, legend, rows_axis
 from workbench.report.methods import METHODS, Method
 from workbench.report.study_cells import Study
-from workbench.report.study_effects import Found, OnDataset
+from workbench.report.study_effects import Found, Judged, OnDataset
 
 # Okabe and Ito's, as for the methods; yellow comes last because it is faint on white
 COLOURS = ("#D55E00", "#0072B2", "#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#8A8A8A", "#F0E442")
@@ -35,20 +35,29 @@ def looks(study: Study) -> Mapping[str, Method]:
 
 
 def claims(study: Study, found: Found) -> Figure:
-    """Every claim's effect with its interval, in the colour of the worse arm; the paper's as a diamond."""
+    """Every claim's effect with its interval, in the colour of the worse arm; the paper's as a diamond.
+
+    What has CIDEr in it has a panel of its own, because its points are many more.
+    """
     seen = looks(study)
+    sides = [[one for one in found.claims if _captions(study, one) == kind] for kind in (False, True)]
+    sides = [side for side in sides if side]
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(7.6, 0.42 * len(found.claims) + 1.3), layout="constrained")
-        axes = figure.subplots()
-        for place, judged in enumerate(found.claims):
-            claim = judged.declared
-            if claim.paper is not None:
-                axes.plot(claim.paper, place + 0.22, "d", ms=7, mfc=PAGE, mec=INK, mew=1.2)
-            if judged.verdict is not None:
-                dot(axes, place - 0.08, seen[claim.worse], judged.verdict.effect)
-        rows_axis(axes, [_mark(judged.declared.name, judged.declared.primary) for judged in found.claims])
-        _zero(axes)
-        axes.set_xlabel("better minus worse arm, points")
+        size = (7.6, 0.42 * len(found.claims) + 0.6 * len(sides) + 0.7)
+        figure = Figure(figsize=size, layout="constrained")
+        heights = [len(side) for side in sides]
+        panels = figure.subplots(len(sides), 1, squeeze=False, height_ratios=heights)[:, 0]
+        for axes, side in zip(panels, sides, strict=True):
+            for place, judged in enumerate(side):
+                claim = judged.declared
+                if claim.paper is not None:
+                    axes.plot(claim.paper, place + 0.22, "d", ms=7, mfc=PAGE, mec=INK, mew=1.2)
+                if judged.verdict is not None:
+                    dot(axes, place - 0.08, seen[claim.worse], judged.verdict.effect)
+            rows_axis(axes, [_mark(judged.declared.name, judged.declared.primary) for judged in side])
+            _zero(axes)
+            points = "points, CIDEr × 100 among them" if _captions(study, side[0]) else "percent points"
+            axes.set_xlabel(f"better minus worse arm, {points}")
         worse = dict.fromkeys(judged.declared.worse for judged in found.claims)
         named = [
             handle(seen[arm].marker, seen[arm].colour, f"minus {plain(seen[arm].title)}") for arm in worse
@@ -56,6 +65,12 @@ def claims(study: Study, found: Found) -> Figure:
         extra = [_paper(), handle("", MUTED, "* primary")]
         legend(figure, [*named, *extra], columns=3)
     return figure
+
+
+def _captions(study: Study, judged: Judged) -> bool:
+    """Whether the claim's measure has CIDEr in it."""
+    asked = (study.asked.get(name) for name in study.datasets_of(judged.declared.measure))
+    return any(one is not None and one.metric == "cider" for one in asked)
 
 
 def forest(study: Study, found: Found, datasets: Sequence[Dataset]) -> Figure:

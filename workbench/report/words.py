@@ -27,6 +27,18 @@ def span(found: Interval) -> str:
     return f"[{number(found.low)}, {number(found.high)}]"
 
 
+def ranges(numbers: Sequence[int]) -> str:
+    """101–103, 105: runs of three and more as a range."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    parts = [[f"{run[0]}–{run[-1]}"] if len(run) > 2 else list(map(str, run)) for run in runs]
+    return ", ".join(part for run in parts for part in run)
+
+
 def flops(value: float) -> str:
     """With a decimal prefix: 7.7 TFLOP."""
     for prefix, size in (("E", 1e18), ("P", 1e15), ("T", 1e12), ("G", 1e9), ("M", 1e6)):
