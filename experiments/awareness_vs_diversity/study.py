@@ -4,6 +4,7 @@ A 2 x 2 x 2 of instruction-awareness, number of held-in datasets and number of t
 the same two models on all thirteen. Every arm is tuned with the operations of `aware_13` (flops.json).
 """
 
+from workbench.data.catalog import HELD_OUT
 from workbench.search.study import Arm, Claim, Study
 
 # number of datasets, whether of more categories -> the datasets; both fours and both eights have as many
@@ -27,6 +28,8 @@ LABELS = {
     "8_more": "8 sets, 7 categories",
     "13": "13 sets, 7 categories",
 }
+# the question is about held-out sets alone, with their pictures
+EXAMINED = {"evaluate.datasets": list(HELD_OUT), "evaluate.blind": False}
 FORMS: dict[str, dict[str, object]] = {"aware": {}, "drop": {"model.instruction_aware": False}}
 TITLES = {"aware": "instruction-aware", "drop": "no text path"}
 # the factors of the cube: arm -> (aware, eight datasets instead of four, more categories instead of fewer)
@@ -44,7 +47,7 @@ STUDY = Study(
     arms=[
         Arm(
             f"{form}_{name}",
-            {"data.held_in": list(datasets), **changes},
+            {"data.held_in": list(datasets), **changes, **EXAMINED},
             title=f"{LABELS[name]}, {TITLES[form]}",
         )
         for name, datasets in SETS.items()

@@ -14,7 +14,7 @@ TASKS: dict[str, tuple[str, float | None]] = {
 # half of the tuning's steps, with its peak rate; the paper's hyper-parameters are not published
 SHORT = {"train.steps": 50, "train.warmup_steps": 10, "train.eval_every_steps": 25}
 # the tasks, and a held-in and a held-out set beside them that show what is forgotten
-EXAMINED = {"evaluate.datasets": [*TASKS, "coco_caption", "gqa"]}
+EXAMINED = {"evaluate.datasets": [*TASKS, "coco_caption", "gqa"], "evaluate.blind": False}
 
 
 def arms(name: str, title: str) -> list[Arm]:
