@@ -97,6 +97,7 @@ def test_the_papers_largest_t5_in_figures():
     [
         ("paper-flant5xl", "a100-40g", 16, ["trained 187.3 M", "12 examples at once", "without Web CapFilt"]),
         ("paper-vicuna13b", "v100", 8, ["does not fit into 32 GB", "no bf16 units"]),
+        ("small", "h100", 1, ["trained 176.7 M", "128 examples at once"]),
         ("micro", "cpu", 1, ["64 examples at once", "hours           unknown"]),
     ],
 )
@@ -114,4 +115,4 @@ def test_what_cannot_be_planned_is_named(tmp_path):
     with pytest.raises(ValueError, match="does not divide among 7 GPUs"):
         describe(settings, tmp_path, "small", "h100", 7, Lengths())
     with pytest.raises(ValueError, match="run `workbench start` first"):
-        describe(settings, tmp_path, "small", "h100", 1, Lengths())
+        describe(settings, tmp_path, "mine", "h100", 1, Lengths())

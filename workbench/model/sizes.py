@@ -1,4 +1,4 @@
-"""The paper's four models as configurations: what they would be, without their weights.
+"""The models of the presets as configurations: what they would be, without their weights.
 
 EVA ViT-g and BERT-base's Q-Former are the defaults of transformers' InstructBLIP; its vocabulary is
 BERT's with LAVIS' [DEC]. FLAN-T5 with the activation that LAVIS gives it, Vicuna with LAVIS' [PAD].
@@ -59,6 +59,25 @@ def paper_config(language_model: str) -> InstructBlipConfig:
         text_config=language_models()[language_model].to_dict(),
         num_query_tokens=QUERIES,
         image_token_index=32_000,
+    )
+
+
+def small_config() -> InstructBlipConfig:
+    """The preset `small`: DINOv2-small, SmolLM2-135M-Instruct, and BERT-base as the Q-Former's beginning."""
+    vision = InstructBlipVisionConfig(
+        hidden_size=384, intermediate_size=1536, num_hidden_layers=12, num_attention_heads=6,
+        image_size=224, patch_size=14,
+    )  # fmt: skip
+    language = LlamaConfig(
+        vocab_size=49_152, hidden_size=576, intermediate_size=1536, num_hidden_layers=30,
+        num_attention_heads=9, num_key_value_heads=3, tie_word_embeddings=True,
+        pad_token_id=2, bos_token_id=1, eos_token_id=2,
+    )  # fmt: skip
+    return InstructBlipConfig(
+        vision_config=vision.to_dict(),
+        qformer_config=InstructBlipQFormerConfig(vocab_size=30_522).to_dict(),
+        text_config=language.to_dict(),
+        num_query_tokens=QUERIES,
     )
 
 

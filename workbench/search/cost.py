@@ -35,7 +35,7 @@ from workbench.batch import Batch
 from workbench.config import Config, Model
 from workbench.experiment.record import RunError, start_folder
 from workbench.model.instructblip import InstructBlip
-from workbench.model.sizes import hollow, language_models, paper_config
+from workbench.model.sizes import hollow, language_models, paper_config, small_config
 
 ADAM_BYTES = 8  # two fp32 moments per trained parameter
 
@@ -68,7 +68,7 @@ class Cost:
 
 
 def architecture(config: Config, root: Path, preset: str) -> InstructBlipConfig:
-    """The configuration of the start, or of the paper's model that the preset is named after.
+    """The configuration of the start, or of the model that the preset is named after.
 
     Raises:
         RunError: when neither tells.
@@ -80,6 +80,8 @@ def architecture(config: Config, root: Path, preset: str) -> InstructBlipConfig:
     name = preset.removeprefix("paper-")
     if name in language_models():
         return paper_config(name)
+    if name == "small":
+        return small_config()
     raise RunError(f"{folder} has no config.json, so its size is not known; run `workbench start` first")
 
 
