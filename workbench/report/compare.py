@@ -161,7 +161,10 @@ def compare(tables: Tables, suite: Suite) -> Comparison:
     if unknown := sorted(scored - known):
         raise ReportError(f"{unknown[0]} was scored but is not in the catalogue; run `dvc repro`")
     if absent := sorted({*suite.held_in, *suite.held_out} - scored):
-        raise ReportError(f"{absent[0]} is in the catalogue but was not scored; run `dvc repro`")
+        raise ReportError(
+            f"{absent[0]} is in the catalogue but was not scored, and the report averages over all; run "
+            "`dvc repro` with an empty evaluate.datasets, or look at what there is with `workbench reproduce`"
+        )
     resampling = resample(tables.predictions["image_id"])
     cells = {
         (str(row), bool(blind), str(dataset)): _cell(part.sort_values("example_id"), resampling)
