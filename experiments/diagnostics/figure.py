@@ -28,7 +28,7 @@ def draw(outputs: Path) -> dict[str, Figure | pd.DataFrame]:
         "changes": rows_figure(
             changed, list(dict.fromkeys(changed["panel"])), "panel", titles, "points gained or lost", 0
         ),
-        "attention": rows_figure(
+        "gaze": rows_figure(
             attention, ["grounding"], "probe", titles, "attention on the thing asked about, times its area", 1
         ),
         "probes": rates,

@@ -112,7 +112,7 @@ def explored(outputs: Path) -> None:
     [
         (
             "diagnostics",
-            ("rates.svg", "yes.svg", "changes.svg", "attention.svg", "counting.csv", "probes.csv"),
+            ("rates.svg", "yes.svg", "changes.svg", "gaze.svg", "counting.csv", "probes.csv"),
         ),
         ("template_sensitivity", ("templates.svg", "flips.svg", "spreads.csv", "interaction.csv")),
         ("awareness_vs_diversity", ("lines.svg", "worth.svg", "shares.csv", "variance.csv")),
@@ -135,6 +135,14 @@ def test_a_study_draws_what_it_promises(tmp_path, name, made):
     figure.work(BASE, tmp_path, name)
     again = {path.name: path.read_text() for path in (tmp_path / "reports/studies").iterdir()}
     assert again == written, "two builds are equal byte for byte"
+
+
+def test_a_figure_does_not_take_the_place_of_one_of_the_page(tmp_path):
+    folder = tmp_path / "experiments/mine"
+    folder.mkdir(parents=True)
+    (folder / "figure.py").write_text("import pandas\ndef draw(outputs): return {'runs': pandas.DataFrame()}")
+    with pytest.raises(study.StudyError, match=r"has a runs\.csv of its own; rename"):
+        figure.work(BASE, tmp_path, "mine")
 
 
 def test_what_was_not_run_or_was_edited_is_named(tmp_path):

@@ -12,7 +12,7 @@ from workbench.data.catalog import CATALOG, EXTERNAL
 from workbench.report import front
 from workbench.report.render import build
 from workbench.report.study_figures import looks
-from workbench.report.study_page import build_study
+from workbench.report.study_page import TAKEN, build_study
 from workbench.report.study_table import ReportError, read_study
 
 DATASETS = CATALOG + EXTERNAL
@@ -39,6 +39,7 @@ def test_two_builds_are_byte_equal(toy, reports, tmp_path):
         "toy_cost.csv", "toy_curves.svg", "toy_datasets.svg", "toy_effects.csv", "toy_flips.csv",
         "toy_runs.csv",
     ]  # fmt: skip
+    assert {name.removeprefix("toy_") for name in names if name.endswith(("svg", "csv"))} == set(TAKEN)
     for name in names:
         assert (reports / "studies" / name).read_bytes() == (tmp_path / "studies" / name).read_bytes(), name
 

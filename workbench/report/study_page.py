@@ -28,6 +28,11 @@ from workbench.report.study_effects import Found, comparisons, find
 from workbench.report.study_table import read_study
 from workbench.report.study_tables import WATTS, costs, tables
 
+# what a page's own files are called after the study's name; a figure.py needs other names
+TAKEN = (
+    "claims.svg", "datasets.svg", "averages.svg", "curves.svg", "attention.svg",
+    "effects.csv", "arms.csv", "cost.csv", "flips.csv", "runs.csv", "attention.csv",
+)  # fmt: skip
 LARGEST_PAGE = 3_000_000  # bytes; some hundred small pictures
 MEASURES = {
     "held_in": "held-in, all",

@@ -15,12 +15,17 @@ from workbench import files
 from workbench.config import Config
 from workbench.report.figures import svg
 from workbench.report.front import FOLDER
-from workbench.search.study import explained, module
+from workbench.report.study_page import TAKEN
+from workbench.search.study import StudyError, explained, module
 from workbench.stages.guard import stage
 
 
 def work(config: Config, root: Path, study: str) -> None:
-    """Writes reports/studies/<study>_<name>.{svg,csv}."""
+    """Writes reports/studies/<study>_<name>.{svg,csv}.
+
+    Raises:
+        StudyError: for a name that the study's page has taken.
+    """
     path, target = root / "experiments" / study / "figure.py", root / "reports" / FOLDER
     with explained(path):
         draw = module(path).draw
@@ -29,6 +34,8 @@ def work(config: Config, root: Path, study: str) -> None:
             text, kind = made.to_csv(index=False, float_format="%.6g", lineterminator="\n"), "csv"
         else:
             text, kind = svg(made), "svg"
+        if f"{name}.{kind}" in TAKEN:
+            raise StudyError(f"{path}: the study's page has a {name}.{kind} of its own; rename this one")
         files.write_text(target / f"{study}_{name}.{kind}", text)
         print(target / f"{study}_{name}.{kind}")
 
