@@ -32,7 +32,7 @@ STUDY = Study(
     arms=[
         Arm("start", row="blip2"),
         Arm("tuned"),
-        Arm("fine", {"data.downstream": "scienceqa"}, after="tuned"),
+        Arm("fine", {"data.downstream": "scienceqa", "evaluate.datasets": ["scienceqa"]}, after="tuned"),
     ],
 )
 SPACE = Space(

@@ -30,11 +30,10 @@ def ablate(
     """Runs what is missing of a study; the folder with cells.json.
 
     Args:
-        base: params.yaml.
-        seeds: see `seeds_of`.
+        base, seeds: params.yaml; see `seeds_of`.
         workers: cells side by side, each in a process of its own.
         storage: an SQLAlchemy URL for Optuna; empty: sqlite below studies/.
-        arms: names with commas between them; empty: all. Of others what is recorded is collected as well.
+        arms: names with commas between them; empty: all. The others stay declared, lest claims get easier.
 
     Raises:
         StudyError: for bad input, before anything runs; at the end, for the cells that failed.
@@ -45,13 +44,11 @@ def ablate(
     study = load(root / "experiments" / name, base)
     asked = {arm.name for arm in study.only(arms).arms}
     everything = {cell.name: cell for cell in cells(study, base, seeds_of(seeds, development))}
-    place = grid.place_of(root, name)
-    with grid.alone(place):
+    with grid.alone(place := grid.place_of(root, name)):
         queue = Queue(place, name, storage)
         running = queue.standing().running  # by workers that an earlier driver left behind
         found = {name: inspect(cell, root) for name, cell in everything.items()}
         already = {cell for cell, on_disk in found.items() if on_disk.done}
-        # the claims and cells of other arms stay declared: a study that is run in part must not get easier
         collection, made = Collection(study, list(everything.values()), base, root, development), set[str]()
         wanted = {n: cell for n, cell in everything.items() if cell.arm.name in asked or n in already}
 
