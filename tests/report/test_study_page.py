@@ -30,6 +30,18 @@ def page(reports):
     return (reports / "studies/toy.html").read_text()
 
 
+def test_a_study_without_held_in_sets_has_no_picture_of_both_averages(tmp_path):
+    folder = write_study(tmp_path / "outputs", seeds=(101, 102))
+    cells = json.loads((folder / "cells.json").read_text())
+    cells["claims"] = [claim for claim in cells["claims"] if claim["measure"] != "held_in"]
+    del cells["measures"]["held_in"]
+    (folder / "cells.json").write_text(json.dumps(cells))
+    page = build_study(folder, tmp_path / "reports", DATASETS, open_image)
+    assert not (page.parent / "toy_averages.svg").exists()
+    assert "_averages.svg" not in (page.parent / "toy.md").read_text()
+    assert "held-out, all" in page.read_text()
+
+
 def test_two_builds_are_byte_equal(toy, reports, tmp_path):
     build_study(toy, tmp_path, DATASETS, open_image)
     names = sorted(path.name for path in (reports / "studies").iterdir())

@@ -106,8 +106,8 @@ def forest(study: Study, found: Found, datasets: Sequence[Dataset]) -> Figure:
     return figure
 
 
-def scatter(study: Study, found: Found) -> Figure:
-    """Held-in against held-out average of every arm, with intervals both ways."""
+def scatter(study: Study, found: Found) -> Figure | None:
+    """Held-in against held-out average of every arm, with intervals both ways; None where no arm has both."""
     seen = looks(study)
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(7.6, 4.6), layout="constrained")
@@ -126,8 +126,9 @@ def scatter(study: Study, found: Found) -> Figure:
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
         axes.set(xlabel="held-in average", ylabel="held-out average")
-        legend(figure, shown)
-    return figure
+        if shown:
+            legend(figure, shown)
+    return figure if shown else None
 
 
 def plain(text: str) -> str:

@@ -157,8 +157,9 @@ def _figures(
     if found.datasets:
         alt = "Effects on every dataset with 95 % intervals; numbers in the table."
         drawn["datasets"] = (study_figures.forest(study, found, datasets), alt)
-    alt = "Held-in against held-out average of every arm with 95 % intervals; numbers in the table."
-    drawn["averages"] = (study_figures.scatter(study, found), alt)
+    if (averaged := study_figures.scatter(study, found)) is not None:
+        alt = "Held-in against held-out average of every arm with 95 % intervals; numbers in the table."
+        drawn["averages"] = (averaged, alt)
     if (learned := study_pictures.curves(study, datasets)) is not None:
         alt = "Training loss and validation score of every held-in dataset over steps, a line for each arm."
         drawn["curves"] = (learned, alt)
