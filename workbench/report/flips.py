@@ -16,7 +16,8 @@ from workbench.report.study_effects import comparisons
 
 HALF = 50.0  # of an answer's share in percent: right from here on
 CAPTION_POINTS = 100.0  # CIDEr x 100 between two captions of which one is called better
-SHOWN = 2  # examples of a dataset on the page
+SHOWN = 2  # examples of a dataset on the page; 1 where each has many answers
+MANY = 6  # arms
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +93,11 @@ def counts(study: Study) -> list[Count]:
 
 
 def flips(study: Study, datasets: Sequence[Dataset], open_image: OpenImage) -> list[Flip]:
-    """Up to two examples of each dataset, taken in the order of the hash of their ids.
+    """Up to SHOWN examples of each dataset, taken in the order of the hash of their ids.
 
     The second is the next that shows a change which the first does not, of other arms or the other way.
     """
-    found = []
+    found, shown = [], SHOWN if len(study.arms) <= MANY else 1
     for dataset in datasets:
         if dataset.name not in study.asked:
             continue
@@ -109,7 +110,7 @@ def flips(study: Study, datasets: Sequence[Dataset], open_image: OpenImage) -> l
             won = {
                 pair if turn[place] > 0 else pair[::-1] for pair, turn in turns.items() if turn[place] != 0
             }
-            if taken < SHOWN and won - seen:
+            if taken < shown and won - seen:
                 found.append(_flip(study, dataset, place, sorted(won), open_image))
                 seen, taken = seen | won, taken + 1
     return found

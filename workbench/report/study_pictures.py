@@ -25,7 +25,8 @@ from workbench.report.study_figures import looks, plain
 COLUMNS = 4
 SMOOTH = 9  # points of the thinned loss
 MOST_POINTS = 60  # of a line on paper
-SIDE = 96  # pixels of a picture in the figure
+SIDE = 72  # pixels of a picture in the figure
+LOOKING = 6  # arms in it, at most
 
 
 def curves(study: Study, datasets: Sequence[Dataset]) -> Figure | None:
@@ -86,8 +87,8 @@ def _learned(axes: Axes, table: pd.DataFrame, look: Method) -> None:
 
 
 def attention(study: Study, open_image: OpenImage) -> Figure | None:
-    """The picture, and below it what each arm's Q-Former looks at under two instructions: its first seed."""
-    arms = [arm for arm in study.arms if study.paired(arm.name)]
+    """The picture, and beside it what the Q-Formers of the first arms look at under two instructions."""
+    arms = [arm for arm in study.arms if study.paired(arm.name)][:LOOKING]
     looked = [study.looked[arm.name, study.paired(arm.name)[0]] for arm in arms]
     first = looked[0]
     if any(one.image != first.image for one in looked):
