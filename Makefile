@@ -18,7 +18,7 @@ repro: .venv/.installed .dvc/site
 test: .venv/.tested .dvc/site
 	ruff check .
 	mypy
-	OMP_NUM_THREADS=1 pytest -n 2 --dist loadgroup --no-loadscope-reorder
+	OMP_NUM_THREADS=1 pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 backbones: .venv/.installed .dvc/site
 	python -m workbench.stages.backbone_vision
