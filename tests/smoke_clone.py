@@ -12,6 +12,7 @@ from pathlib import Path
 from workbench import code
 
 ROOT = code.PACKAGE.parent
+BESIDE = ("reports/studies/", "reports/calibration/")  # no stage of `dvc repro` makes these
 
 
 class Repository:
@@ -24,7 +25,7 @@ class Repository:
             cwd=ROOT, capture_output=True, text=True, check=True,
         )  # fmt: skip
         for name in filter(None, listed.stdout.split("\0")):
-            made = name.startswith("reports/") and not name.startswith("reports/studies/")
+            made = name.startswith("reports/") and not name.startswith(BESIDE)
             if (ROOT / name).is_file() and not made:
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(ROOT / name, folder / name)
