@@ -11,7 +11,7 @@ import pytest
 
 from workbench import code, files
 from workbench.config import load
-from workbench.data.catalog import BY_NAME, HELD_OUT
+from workbench.data.catalog import BY_NAME, HELD_IN, HELD_OUT
 from workbench.report import study_frames
 from workbench.report.exploration import surface
 from workbench.report.table import ReportError
@@ -79,7 +79,7 @@ def collected(outputs: Path, name: str) -> Path:
                 cell["probe"] = "s"
             cells.append({**cell, "sha256": {"scores.jsonl": files.file_sha256(place / "scores.jsonl")}})
     arms = [{"name": arm.name, "title": arm.title or arm.name} for arm in found.arms]
-    measures = {"held_out": list(HELD_OUT)}
+    measures = {"held_in": list(HELD_IN), "held_out": list(HELD_OUT)}
     files.write_json(folder / "cells.json", {"arms": arms, "cells": cells, "measures": measures})
     return folder
 
@@ -116,6 +116,7 @@ def explored(outputs: Path) -> None:
         ),
         ("template_sensitivity", ("templates.svg", "flips.svg", "spreads.csv", "interaction.csv")),
         ("awareness_vs_diversity", ("lines.svg", "worth.svg", "shares.csv", "variance.csv")),
+        ("query_bottleneck", ("means.svg", "shares_held_in.csv", "shares_held_out.csv")),
         ("finetuning", ("tasks.svg", "tasks_table.csv", "elsewhere.csv")),
         ("dataset_weights", ("responses.svg", "importance.svg", "contrasts.csv")),
     ],

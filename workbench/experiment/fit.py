@@ -18,7 +18,6 @@ import torch
 from accelerate import Accelerator, PartialState
 from accelerate.utils import broadcast_object_list, gather_object
 from filelock import FileLock
-from torch.utils.flop_counter import FlopCounterMode
 
 from workbench import files, tracking
 from workbench.batch import Batch
@@ -30,6 +29,7 @@ from workbench.data.templates import Templates, evaluation_text, training_text
 from workbench.evaluate.metrics import score
 from workbench.experiment import record
 from workbench.experiment.answers import WEIGHTS, answers, load_weights, materials, save_weights
+from workbench.experiment.operations import Operations
 from workbench.model.instructblip import InstructBlip
 from workbench.progress import shown
 from workbench.records import Recipe
@@ -258,11 +258,11 @@ class _Run:
 def step_flops(model: InstructBlip, batches: Callable[[int], Iterator[Batch]]) -> float:
     """Floating-point operations of one update, counted on the first; later batches differ in length."""
     model.train()
-    with FlopCounterMode(display=False) as counter:
+    with Operations() as counter:
         for batch in batches(0):
             model(batch.to(model.device)).loss.backward()
     model.zero_grad(set_to_none=True)
-    return float(counter.get_total_flops())
+    return float(counter.total)
 
 
 def read_curve(folder: Path) -> list[dict[str, Any]]:

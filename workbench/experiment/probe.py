@@ -24,7 +24,6 @@ import torch
 from filelock import FileLock
 from PIL import Image
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 from transformers import InstructBlipVisionModel
 
 from workbench import files, tracking
@@ -36,6 +35,7 @@ from workbench.evaluate import metrics
 from workbench.evaluate.ask import watching
 from workbench.experiment import record
 from workbench.experiment.answers import WEIGHTS, answers, load_weights, materials
+from workbench.experiment.operations import Operations
 from workbench.model.instructblip import InstructBlip
 from workbench.records import ROWS, Example, Prediction, Row
 from workbench.surroundings import home
@@ -214,7 +214,7 @@ def _ask(
     for start in range(0, len(block), size):
         part = block[start : start + size]
         boxed = any(one.box for one in part)
-        counter: Any = FlopCounterMode(display=False) if start == 0 else nullcontext()
+        counter: Any = Operations() if start == 0 else nullcontext()
         watched: Any = watching(model) if boxed else nullcontext([])
         with counter, watched as maps:
             said += answers(
@@ -226,8 +226,8 @@ def _ask(
                 batch_size=size,
                 num_beams=config.evaluate.num_beams,
             )
-        if isinstance(counter, FlopCounterMode):
-            flops = counter.get_total_flops() * len(block) / len(part)
+        if isinstance(counter, Operations):
+            flops = counter.total * len(block) / len(part)
         masses += list(_masses(maps, part))
     return said, masses, flops
 

@@ -16,7 +16,6 @@ from typing import Any
 import pandas as pd
 import torch
 from filelock import FileLock
-from torch.utils.flop_counter import FlopCounterMode
 
 from workbench import files, tracking
 from workbench.config import Config
@@ -28,6 +27,7 @@ from workbench.evaluate import metrics
 from workbench.experiment import record
 from workbench.experiment.answers import WEIGHTS, answers, load_weights, materials
 from workbench.experiment.fit import fit
+from workbench.experiment.operations import Operations
 from workbench.model.instructblip import InstructBlip
 from workbench.progress import shown
 from workbench.records import ROWS, Example, Prediction, Row
@@ -173,14 +173,14 @@ def _ask(
         num_beams=config.evaluate.num_beams,
         repetition_penalty=config.evaluate.repetition_penalty,
     )
-    with FlopCounterMode(display=False) as counter:  # counting slows down: the first batch stands for all
+    with Operations() as counter:  # counting slows down: the first batch stands for all
         said = ask(examples[:size])
     said += ask(examples[size:])
     frames = [_frame(said, blind=False)]
     if config.evaluate.blind:
         frames.append(_frame(ask(examples, blind=True), blind=True))
     asked = len(frames) * len(examples)
-    flops = counter.get_total_flops() * asked / len(examples[:size])
+    flops = counter.total * asked / len(examples[:size])
     took = {"seconds": time.perf_counter() - began, "flops": flops, "peak_memory_bytes": record.peak_memory()}
     return pd.concat(frames, ignore_index=True), took
 
