@@ -17,6 +17,14 @@ from workbench.search.study import module
 MEASURE = "held_out"
 
 
+CAPTIONS = {
+    "lines": "Held-out average over the number of held-in datasets, with and without the text path.",
+    "worth": "Shapley shares of the held-out gain, and the interactions, with 95 % intervals over seeds.",
+    "shares": "Shapley shares and interactions, points of the held-out average.",
+    "variance": "Type II analysis of variance of the held-out average, seeds as blocks.",
+}
+
+
 def draw(outputs: Path) -> dict[str, Figure | pd.DataFrame]:
     """Name -> figure or table; shares and variance need every corner with two seeds."""
     cells = study_frames.measured(outputs / "studies/awareness_vs_diversity", MEASURE)

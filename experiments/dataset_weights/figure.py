@@ -21,6 +21,15 @@ from workbench.report.table import ReportError
 METHODS = {"fanova": "fANOVA: variance over the space", "ped_anova": "PED-ANOVA: being among the best"}
 
 
+CAPTIONS = {
+    "responses": "Held-in validation over each weight: fitted with one standard error; dots are trials.",
+    "importance": "Share of each weight in the variance (fANOVA) and in being among the best (PED-ANOVA).",
+    "importances": "Importance by method.",
+    "contrasts": "What settings are worth on the fitted surface, points of the held-in validation mean.",
+    "trials": "Every trial.",
+}
+
+
 def draw(outputs: Path) -> dict[str, Figure | pd.DataFrame]:
     """Name -> figure or table.
 

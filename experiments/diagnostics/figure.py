@@ -13,6 +13,19 @@ from workbench.report.drawing import rows_figure
 RATES = ("presence", "reading", "counting things", "counting a category", "space")
 
 
+CAPTIONS = {
+    "rates": "Right answers to each kind of probe, with 95 % intervals over seeds.",
+    "yes": "How often the answer is yes, by whether the thing is there and how the absent one was chosen.",
+    "changes": "Points gained or lost when a thing is hidden, and when the candidate set changes.",
+    "gaze": "Attention on the thing asked about, as a multiple of its share of the picture.",
+    "probes": "Right answers, percent.",
+    "yes_rates": "Answers that are yes, percent.",
+    "changed": "Points gained or lost.",
+    "counting": "Counting: mean error by true count.",
+    "focus": "Attention on the thing asked about, times its area.",
+}
+
+
 def draw(outputs: Path) -> dict[str, Figure | pd.DataFrame]:
     """Name -> figure or table."""
     folder = outputs / "studies/diagnostics"

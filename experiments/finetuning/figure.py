@@ -17,6 +17,13 @@ from workbench.search.study import module
 STARTS = {"tuned": "not fine-tuned", "blip2": "from BLIP-2", "after": "from the tuned model"}
 
 
+CAPTIONS = {
+    "tasks": "Test score of each task from both starts, with 95 % intervals over seeds.",
+    "tasks_table": "Test score by task, start and seed.",
+    "elsewhere": "What is left of the other tasks after fine-tuning on one.",
+}
+
+
 def draw(outputs: Path) -> dict[str, Figure | pd.DataFrame]:
     """Name -> figure or table: test scores of what was fine-tuned on, and what is left of the others."""
     scores = study_frames.scores(outputs / "studies/finetuning")

@@ -17,6 +17,13 @@ from workbench.search.study import module
 MEASURES = {"held_in": "held-in mean, points", "held_out": "held-out mean, points"}
 
 
+CAPTIONS = {
+    "means": "Held-in and held-out averages with 95 % intervals over seeds, with and without the text path.",
+    "shares_held_in": "At equal training: what awareness and nine queries add held-in; interaction.",
+    "shares_held_out": "The same for the held-out average.",
+}
+
+
 def draw(outputs: Path) -> dict[str, Figure | pd.DataFrame]:
     """Name -> figure or table; shares need the four arms of equal training with two seeds."""
     folder = outputs / "studies/query_bottleneck"

@@ -13,6 +13,15 @@ from workbench.report import probing, sensitivity, study_frames
 from workbench.report.drawing import rows_figure
 from workbench.report.figures import STYLE
 
+CAPTIONS = {
+    "templates": "Scores by evaluation template: the catalogue's prompt, templates of training, new ones.",
+    "flips": "Percent of pairs of templates that disagree about which of two arms is better.",
+    "rates": "Score by template, arm and dataset.",
+    "spreads": "Mean, worst and spread over templates.",
+    "flip_rates": "Percent of pairs of templates that disagree about two arms, by dataset.",
+    "interaction": "Template by arm: how much of the variance is their interaction.",
+}
+
 
 def draw(outputs: Path) -> dict[str, Figure | pd.DataFrame]:
     """Name -> figure or table; flips need a seed that all arms share, the interaction two."""

@@ -133,6 +133,8 @@ def test_a_study_draws_what_it_promises(tmp_path, name, made):
         assert len(written[f"{name}_{file}"]) > 100
         if file.endswith(".svg"):
             assert "<svg" in written[f"{name}_{file}"]
+    own = figure.drawn(tmp_path, name)
+    assert {*own.figures, *own.tables} == set(own.captions)
     figure.work(BASE, tmp_path, name)
     again = {path.name: path.read_text() for path in (tmp_path / "reports/studies").iterdir()}
     assert again == written, "two builds are equal byte for byte"

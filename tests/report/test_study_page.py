@@ -4,6 +4,7 @@ import shutil
 
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 from report_outputs import open_image, suite
 from study_outputs import CLAIMS, write_study
 from test_report_page import Reader, assert_only_its_own_script
@@ -12,7 +13,8 @@ from workbench.data.catalog import CATALOG, EXTERNAL
 from workbench.report import front
 from workbench.report.render import build
 from workbench.report.study_figures import looks
-from workbench.report.study_page import TAKEN, build_study
+from workbench.report.study_own import TAKEN, Own
+from workbench.report.study_page import build_study
 from workbench.report.study_table import ReportError, read_study
 
 DATASETS = CATALOG + EXTERNAL
@@ -40,6 +42,30 @@ def test_a_study_without_held_in_sets_has_no_picture_of_both_averages(tmp_path):
     assert not (page.parent / "toy_averages.svg").exists()
     assert "_averages.svg" not in (page.parent / "toy.md").read_text()
     assert "held-out, all" in page.read_text()
+
+
+def test_what_a_study_draws_itself_is_on_its_page(toy, tmp_path):
+    drawn = Figure()
+    drawn.subplots().plot([1, 2])
+    short = pd.DataFrame({"arm": ["<b>full</b>", "drop"], "right_answers": [0.25, float("nan")], "n": [3, 4]})
+    own = Own({"gaze": drawn}, {"short": short, "long": pd.DataFrame({"n": range(99)})}, {"gaze": "Where."})
+    path = build_study(toy, tmp_path, DATASETS, open_image, own)
+    page, text = path.read_text(), path.with_suffix(".md").read_text()
+    assert "<figcaption>Where.</figcaption>" in page
+    assert "![Where.](toy_gaze.svg)" in text
+    assert '<td class="text">&lt;b&gt;full&lt;/b&gt;</td><td>0.250</td><td>3</td>' in page
+    assert "<td>–</td><td>4</td>" in page
+    assert "| drop | – | 4 | " in text
+    assert '<th scope="col">right answers</th>' in page
+    assert page.count("<td>98</td>") == 0, "a long table is a file alone"
+    assert (path.parent / "toy_long.csv").read_text().splitlines()[-1] == "98"
+    assert (path.parent / "toy_gaze.svg").exists()
+
+
+def test_a_study_that_cannot_draw_yet_says_why(toy, tmp_path):
+    path = build_study(toy, tmp_path, DATASETS, open_image, Own(note="run `workbench explore toy`"))
+    assert "Not drawn yet</span>: run `workbench explore toy`" in path.read_text()
+    assert "Not drawn yet: run" in path.with_suffix(".md").read_text()
 
 
 def test_two_builds_are_byte_equal(toy, reports, tmp_path):

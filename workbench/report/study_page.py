@@ -17,7 +17,7 @@ import pandas as pd
 from markupsafe import escape
 
 from workbench import files
-from workbench.report import figures, front, study_figures, study_pictures
+from workbench.report import figures, front, study_figures, study_own, study_pictures
 from workbench.report.cards import CAUTION, GENERAL_FAILURES, cards
 from workbench.report.compare import Dataset
 from workbench.report.flips import CAPTION_POINTS, counts, flips
@@ -25,14 +25,10 @@ from workbench.report.gallery import OpenImage
 from workbench.report.render import environment, inline
 from workbench.report.study_cells import Looked, Study
 from workbench.report.study_effects import Found, comparisons, find
+from workbench.report.study_own import Own
 from workbench.report.study_table import read_study
 from workbench.report.study_tables import WATTS, costs, tables
 
-# what a page's own files are called after the study's name; a figure.py needs other names
-TAKEN = (
-    "claims.svg", "datasets.svg", "averages.svg", "curves.svg", "attention.svg",
-    "effects.csv", "arms.csv", "cost.csv", "flips.csv", "runs.csv", "attention.csv",
-)  # fmt: skip
 LARGEST_PAGE = 3_000_000  # bytes; some hundred small pictures
 MEASURES = {
     "held_in": "held-in, all",
@@ -65,12 +61,15 @@ class Said:
     answers: Sequence[tuple[str, str, str]]  # arm, text, score
 
 
-def build_study(folder: Path, reports: Path, datasets: Sequence[Dataset], open_image: OpenImage) -> Path:
+def build_study(
+    folder: Path, reports: Path, datasets: Sequence[Dataset], open_image: OpenImage, own: Own | None = None
+) -> Path:
     """Reads outputs/studies/<study> and writes its page; two builds of the same cells are byte-equal.
 
     Args:
         datasets: the catalogue, in the order of the tables.
         open_image: from an image reference of predictions.parquet to the picture.
+        own: what the study's figure.py draws, if it has one.
 
     Returns:
         The path of the page.
@@ -87,11 +86,15 @@ def build_study(folder: Path, reports: Path, datasets: Sequence[Dataset], open_i
     view = _view(study, found, datasets, open_image) | {
         "figures": {figure: alt for figure, (_, alt) in drawn.items()},
         "inline": {figure: inline(text, alt) for figure, (text, alt) in drawn.items()},
+        "own": own,
+        "own_inline": {n: inline(text, own.caption(n)) for n, text in own.drawn().items()} if own else {},
     }
     lists = tables(study, found, view["changed"]) | {"attention": _moves(view["looked"])}
     for table, lines in lists.items():
         text = lines.to_csv(index=False, float_format="%.6g", lineterminator="\n")
         files.write_text(target / f"{name}_{table}.csv", text)
+    if own:
+        study_own.write(target, name, own)
     templates = environment()
     for card in view["cards"]:
         text = templates.get_template("card.md.j2").render(view, card=card)

@@ -1,7 +1,8 @@
 """`workbench figure STUDY`: what experiments/<study>/figure.py draws, in reports/studies.
 
 Its ``draw(outputs)`` gets the folder outputs/ and gives name -> a matplotlib Figure, which becomes an SVG,
-or a data frame, which becomes a CSV; it draws from collected files alone, without torch.
+or a data frame, which becomes a CSV; ``CAPTIONS`` says what they show. It draws from collected files alone,
+without torch. The study's page has them too; this command is for a study that was explored and not run.
 """
 
 from __future__ import annotations
@@ -11,33 +12,39 @@ from pathlib import Path
 
 import pandas as pd
 
-from workbench import files
 from workbench.config import Config
-from workbench.report.figures import svg
 from workbench.report.front import FOLDER
-from workbench.report.study_page import TAKEN
+from workbench.report.study_own import Own, write
 from workbench.search.study import StudyError, explained, module
 from workbench.stages.guard import stage
 
 
-def work(config: Config, root: Path, study: str) -> None:
-    """Writes reports/studies/<study>_<name>.{svg,csv}.
+def drawn(root: Path, study: str) -> Own:
+    """What the study's figure.py draws.
 
     Raises:
-        StudyError: for a name that the study's page has taken.
+        StudyError: when there is none, or it cannot be loaded, or a name is one that the page has taken.
+        ReportError: when what it draws from is not there.
     """
-    path, target = root / "experiments" / study / "figure.py", root / "reports" / FOLDER
+    path = root / "experiments" / study / "figure.py"
     with explained(path):
-        draw = module(path).draw
-    for name, made in draw(root / "outputs").items():
-        if isinstance(made, pd.DataFrame):
-            text, kind = made.to_csv(index=False, float_format="%.6g", lineterminator="\n"), "csv"
-        else:
-            text, kind = svg(made), "svg"
-        if f"{name}.{kind}" in TAKEN:
-            raise StudyError(f"{path}: the study's page has a {name}.{kind} of its own; rename this one")
-        files.write_text(target / f"{study}_{name}.{kind}", text)
-        print(target / f"{study}_{name}.{kind}")
+        found = module(path)
+        made = found.draw(root / "outputs")
+    tables = {name: one for name, one in made.items() if isinstance(one, pd.DataFrame)}
+    try:
+        return Own(
+            figures={name: one for name, one in made.items() if name not in tables},
+            tables=tables,
+            captions=getattr(found, "CAPTIONS", {}),
+        )
+    except ValueError as error:
+        raise StudyError(f"{path}: {error}") from error
+
+
+def work(config: Config, root: Path, study: str) -> None:
+    """Writes reports/studies/<study>_<name>.{svg,csv}."""
+    for path in write(root / "reports" / FOLDER, study, drawn(root, study)):
+        print(path)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,10 @@ from workbench.data.mixture import Mixture
 from workbench.data.prepare import read_manifest
 from workbench.report.compare import Suite
 from workbench.report.render import build
+from workbench.report.study_own import Own
 from workbench.report.study_page import build_study
+from workbench.report.table import ReportError
+from workbench.stages.figure import drawn
 from workbench.stages.guard import stage
 
 RULES: tuple[Literal["sqrt", "uniform", "proportional"], ...] = ("sqrt", "uniform", "proportional")
@@ -54,7 +57,23 @@ def page(root: Path, study: str, reports: Path | None = None) -> Path:
     """<reports>/studies/<study>.html, from outputs/studies/<study>; reports/ of the root by default."""
     prepared = root / "data/prepared"
     folder = root / "outputs/studies" / study
-    return build_study(folder, reports or root / "reports", CATALOG + EXTERNAL, partial(open_image, prepared))
+    return build_study(
+        folder,
+        reports or root / "reports",
+        CATALOG + EXTERNAL,
+        partial(open_image, prepared),
+        _own(root, study),
+    )
+
+
+def _own(root: Path, study: str) -> Own | None:
+    """What the study's figure.py draws, or why it cannot yet; None without one."""
+    if not (root / "experiments" / study / "figure.py").is_file():
+        return None
+    try:
+        return drawn(root, study)
+    except ReportError as error:  # the rest of the page does not hang on it, and the page says so
+        return Own(note=str(error).replace(f"{root}/", ""))
 
 
 if __name__ == "__main__":
