@@ -101,7 +101,18 @@ def plan(
     made = explained(
         lambda: made_for(load(Path("params.yaml")), Path.cwd(), study, seeds, jobs, development)
     )
-    typer.echo("\n".join(lines(made)))
+    typer.echo("\n".join([*lines(made), *explained(lambda: _seeds_needed(Path("outputs/studies") / study))]))
+
+
+def _seeds_needed(folder: Path) -> list[str]:
+    """What the variance of the finished cells says about the number of seeds."""
+    from workbench.report.study_effects import find
+    from workbench.report.study_power import needed
+    from workbench.report.study_table import CELLS, read_study
+
+    if not (folder / CELLS).is_file():
+        return ["seeds needed: not known before cells are collected; run `workbench ablate` with two seeds"]
+    return needed(find(read_study(folder)))
 
 
 @studies.command(rich_help_panel=STUDIES)

@@ -89,6 +89,10 @@ def _runs(root: Path) -> Iterator[tuple[bool, str]]:
         record = Record.read(folder)
         same = _sha(folder / WEIGHTS) == record.result["weights_sha256"]
         yield same, f"outputs/tune/{folder.name} {'matches' if same else 'differs from'} its record"
+    for folder in sorted(root.glob("outputs/evaluate/*")):
+        marks = Record.read(folder).result["sha256"]
+        same = all(_sha(folder / name) == mark for name, mark in marks.items())
+        yield same, f"outputs/evaluate/{folder.name} {'matches' if same else 'differs from'} its record"
     for folder in sorted((home(root) / "runs").glob("*")):
         if folder.is_dir() and not (folder / RECORD).is_file():
             yield True, f"runs/{folder.name} is unfinished; its stage goes on from there when it is run again"

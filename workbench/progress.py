@@ -30,6 +30,8 @@ def counting(title: str) -> Iterator[Callable[[int, int], None]]:
     with _bar(title, None, 0) as bar:
 
         def count(done: int, total: int) -> None:
+            if bar.total is None:
+                bar.initial = bar.n = done  # what was there before is no measure of the pace
             bar.total = total
             bar.update(done - bar.n)
 

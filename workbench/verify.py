@@ -14,6 +14,7 @@ from workbench import files
 from workbench.config import load
 from workbench.experiment.answers import WEIGHTS
 from workbench.experiment.record import RECORD, Record, verified
+from workbench.report.calibration import FOLDER as CALIBRATION
 from workbench.report.front import FOLDER
 from workbench.report.study_cells import Cell
 from workbench.report.study_table import read_study
@@ -107,11 +108,12 @@ def _outputs(root: Path) -> Iterator[tuple[bool, str]]:
 def _whole(root: Path) -> Iterator[tuple[bool, str]]:
     try:
         with tempfile.TemporaryDirectory() as again:
-            summaries = Path(again) / FOLDER
-            if (root / "reports" / FOLDER).is_dir():
-                shutil.copytree(root / "reports" / FOLDER, summaries)
+            for given in (FOLDER, CALIBRATION):  # what the report is built from beside outputs/
+                if (root / "reports" / given).is_dir():
+                    shutil.copytree(root / "reports" / given, Path(again) / given)
             whole(load(root / "params.yaml"), root, Path(again))
-            shutil.rmtree(summaries, ignore_errors=True)
+            for given in (FOLDER, CALIBRATION):
+                shutil.rmtree(Path(again) / given, ignore_errors=True)
             yield _same("report", root / "reports", Path(again))
     except (ValueError, OSError) as error:
         yield False, f"report: {error}"

@@ -75,7 +75,7 @@ def worth(shares: pd.DataFrame) -> Figure:
         sns.barplot(shown, x="value", y="factor", hue="factor", palette=colours, legend=False, ax=axes)
         errors = [shown["value"] - shown["low"], shown["high"] - shown["value"]]
         axes.errorbar(shown["value"], range(len(shown)), xerr=errors, fmt="none", ecolor=MUTED, lw=1.2)
-        axes.set(xlabel="points of the held-out mean: shares of the gain, then interactions", ylabel="")
+        axes.set(xlabel="points of the held-out mean", ylabel="")
         axes.axvline(0, color=MUTED, lw=0.8)
         sns.despine(ax=axes, left=True)
     return figure

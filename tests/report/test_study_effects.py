@@ -1,10 +1,12 @@
 import math
+import re
 
 import pytest
 from study_outputs import write_study
 
 from workbench.report.stats import value_of
 from workbench.report.study_effects import comparisons, find, frame
+from workbench.report.study_power import needed
 from workbench.report.study_table import read_study
 
 
@@ -45,6 +47,22 @@ def test_one_seed_is_exploratory(tmp_path):
     helps = by_name(found)["text helps <held-out>"].verdict
     assert (helps.word, helps.seeds) == ("exploratory", 1)
     assert math.isnan(helps.standardised)
+
+
+def test_degrees_of_freedom_of_seeds_alone_make_p_larger_and_change_no_verdict(found):
+    for judged in found.claims:
+        assert judged.verdict.careful >= judged.verdict.adjusted
+        assert (judged.verdict.word == "supported") <= (judged.verdict.adjusted <= 0.05)
+
+
+def test_how_many_seeds_a_claim_needs_is_told_for_the_papers_effect_and_the_smallest(found, tmp_path):
+    head, *lines = needed(found)
+    assert "80 % of the time" in head
+    told = next(line for line in lines if "text helps" in line)
+    assert re.search(r"the paper's 5\.4 points: \d+; the smallest of interest, [\d.]+: ", told)
+    assert told.endswith("(seen: 101–103)")
+    one = needed(find(read_study(write_study(tmp_path, seeds=(101,), examples=30))))
+    assert "not known before two seeds of both arms are recorded" in one[1]
 
 
 def test_every_claim_keeps_its_place_in_the_order_of_study_py(found, toy):

@@ -199,11 +199,14 @@ def test_the_front_lists_primary_claims_and_what_was_not_run(outputs, reports, t
     shutil.copytree(reports / "studies", tmp_path / "studies")
     studies = ["other", "toy"]
     page = build(outputs, tmp_path, open_image, suite(), studies).read_text()
-    claims = page[page.index('<section id="claims">') :].split("</section>")[0]
+    claims = page[page.index('<section id="claims"') :].split("</section>")[0]
     assert "not run yet; <code>workbench ablate other</code>" in claims
     assert '<a href="studies/toy.html">toy</a>' in claims
     assert "text helps &lt;held-out&gt;" in claims
-    assert "<strong>supported</strong>; paper +5.4: sign same, below our interval" in claims
+    assert page.index("text helps") < page.index("Training seed"), "claims come before the one run"
+    row = next(line for line in claims.split("<tr>") if "text helps" in line)
+    words = " ".join(re.sub(r"<[^>]*>", " ", row).split())
+    assert re.search(r"supported \+5\.4 same below our interval", words)
     assert "the wrong way round" not in claims, "it is secondary"
     markdown = (tmp_path / "main.md").read_text()
     links = re.findall(r"\]\((studies/[^)]+)\)", markdown)
@@ -216,8 +219,25 @@ def test_the_front_is_the_same_twice_when_no_study_was_run(outputs, tmp_path):
         build(outputs, tmp_path / name, open_image, suite(), ["toy"])
     first, second = ((tmp_path / name / "index.html").read_text() for name in ("one", "two"))
     assert first == second
-    assert "not run yet" in first
+    assert "No study has been run yet: <code>workbench ablate toy</code>" in first
     assert not re.findall(r'href="(?!#)[^"]*"', first)
+
+
+def test_the_front_says_how_far_to_trust_the_statistics(outputs, tmp_path):
+    folder = tmp_path / "calibration"
+    folder.mkdir()
+    lines = ["studies,gain,covered,above,below", "400,0,0.95,0.01,0.02"]
+    lines += ["400,0.1,0.97,0.3,0", "400,0,0.96,0.03,0.01"]
+    (folder / "calibration.csv").write_text("\n".join(lines))
+    (folder / "same_arm.csv").write_text("measure,seeds,p\nheld_in,3,0.01\ngqa,3,0.2\nvsr,3,0.04\n")
+    (folder / "calibration.svg").write_text("<svg></svg>")
+    page = " ".join(build(outputs, tmp_path, open_image, suite()).read_text().split())
+    assert "found in 3.0 to 4.0 % of cases" in page
+    assert "covered 95.0 to 97.0 % of the true effects" in page
+    assert "differed with p &lt; .05 on 1 of 2 datasets" in page
+    (folder / "same_arm.csv").unlink()
+    with pytest.raises(ReportError, match="run benchmarks/calibration"):
+        build(outputs, tmp_path, open_image, suite())
 
 
 @pytest.mark.parametrize(

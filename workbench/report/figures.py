@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import warnings
 from collections.abc import Mapping, Sequence
 
@@ -169,12 +170,16 @@ def cost(tables: Tables) -> Figure:
 
 
 def svg(figure: Figure) -> str:
-    """The figure as SVG, the same bytes for the same figure."""
+    """The figure as SVG, the same bytes for the same figure; coordinates to a hundredth of a point."""
     written = io.StringIO()
     with mpl.rc_context(STYLE), warnings.catch_warnings():
         warnings.simplefilter("error")
         figure.savefig(written, format="svg", metadata={"Date": None, "Creator": None})
-    return written.getvalue()
+    return re.sub(r' (?:d|x|y)="[^"]*"', _rounded, written.getvalue())
+
+
+def _rounded(attribute: re.Match[str]) -> str:
+    return re.sub(r"(\.\d\d)\d+", r"\1", attribute[0])
 
 
 def _percent_ticks(suite: Suite) -> tuple[list[float], list[str]]:

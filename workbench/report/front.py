@@ -34,6 +34,7 @@ class Line:
     low: float | None
     high: float | None
     adjusted: float | None
+    careful: float | None
     word: str
     paper: float | None
     sign: str
@@ -80,6 +81,7 @@ def write(folder: Path, study: Study, found: Found) -> Path:
                     low=verdict.effect.low if verdict else None,
                     high=verdict.effect.high if verdict else None,
                     adjusted=verdict.adjusted if verdict else None,
+                    careful=verdict.careful if verdict else None,
                     word=verdict.word if verdict else "",
                     paper=claim.paper,
                     sign=judged.sign,

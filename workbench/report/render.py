@@ -14,7 +14,7 @@ import pandas as pd
 from markupsafe import Markup, escape
 
 from workbench import files
-from workbench.report import figures, front, words
+from workbench.report import calibration, figures, front, words
 from workbench.report.compare import HELD_IN, HELD_OUT, Comparison, Suite, compare
 from workbench.report.gallery import OpenImage, gallery
 from workbench.report.methods import METHODS
@@ -52,17 +52,28 @@ def build(
     for name, frame in _frames(tables, comparison, suite).items():
         text = frame.to_csv(index=False, float_format="%.4f", lineterminator="\n")
         files.write_text(reports / "tables" / f"{name}.csv", text)
+    calibrated = calibration.read(reports, [dataset.name for dataset in suite.datasets])
+    if calibrated:
+        drawn["calibration"] = (calibrated.picture, "Simulated studies: false findings, coverage and power.")
     view = _view(tables, comparison, suite, paper) | {
         "figures": {name: alt for name, (_, alt) in drawn.items()},
         "inline": {name: inline(text, alt) for name, (text, alt) in drawn.items()},
         "exhibits": gallery(tables.predictions, suite, tables.rows, open_image),
-        "studies": [front.read(reports / front.FOLDER, name) for name in studies],
+        "calibration": calibrated,
+        **_studies(reports, studies),
     }
     page = environment().get_template("index.html.j2").render(view)
     assert len(page.encode()) < LARGEST_PAGE, "the page outgrew its budget; shrink pictures or figures"
     files.write_text(reports / "index.html", page)
     files.write_text(reports / "main.md", environment().get_template("main.md.j2").render(view))
     return reports / "index.html"
+
+
+def _studies(reports: Path, names: Sequence[str]) -> dict[str, list[front.Front]]:
+    """All studies, and those that were run; first those that repeat what the paper has a number for."""
+    found = [front.read(reports / front.FOLDER, name) for name in names]
+    found.sort(key=lambda study: all(line.paper is None for line in study.lines))
+    return {"studies": found, "ran": [study for study in found if study.run]}
 
 
 def inline(svg: str, alt: str) -> Markup:
@@ -73,6 +84,10 @@ def inline(svg: str, alt: str) -> Markup:
     body = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", body, count=1)
     body = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", body, count=1)
     body = re.sub(r"\n\s*", "\n", body)
+    body = re.sub(r' transform="rotate\(-0 [^"]*"', "", body)
+    body = re.sub(r' d="[^"]*"', lambda path: re.sub(r"\s*([MLCQSz]|(?<=\d) ?(?=\"))\s*", r"\1", path[0]), body)
+    body = body.replace("font-family: 'DejaVu Sans', sans-serif; ", "")  # the page's own
+    body = re.sub(r' style="[^"]*"', lambda style: style[0].replace("; ", ";").replace(": ", ":"), body)
     for colour, variable in (
         (figures.INK, "var(--ink)"),
         (figures.MUTED, "var(--muted)"),
@@ -80,7 +95,6 @@ def inline(svg: str, alt: str) -> Markup:
         (figures.PAGE, "var(--page)"),
     ):
         body = body.replace(colour, variable)
-    body = body.replace("'DejaVu Sans', sans-serif", "system-ui, 'DejaVu Sans', sans-serif")
     return Markup(body.replace("<svg", f'<svg role="img" aria-label="{escape(alt)}"', 1))
 
 
@@ -138,6 +152,7 @@ def _view(tables: Tables, comparison: Comparison, suite: Suite, paper: Mapping[s
         "suite": ", ".join(sorted({str(record["suite"]) for record in evaluated})),
         "seeds": sorted({record["seed"] for record in evaluated}, key=str),
         "records": records,
+        "tags": {name: files.digest(record["hashes"]) for name, record in records.items()},
         "rows": [(row, METHODS[row]) for row in rows],
         "datasets": [d for d in suite.datasets if d.name in scored],
         "counts": dict(zip(scores["dataset"], scores["n"], strict=True)),

@@ -35,6 +35,7 @@ class Declared:
     paper: float | None
     source: str
     primary: bool
+    published: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)

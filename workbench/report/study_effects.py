@@ -22,6 +22,7 @@ class Judged:
     Attributes:
         seeds: those that both arms have.
         verdict: None while there is no such seed.
+        variance: of the effect, for planning; None likewise.
         sign: of the effect against the paper's: same, opposite, or not clear where the interval includes
             zero; empty without a published effect.
         size: where the paper's effect is: within the interval, above or below it; empty likewise.
@@ -30,6 +31,7 @@ class Judged:
     declared: Declared
     seeds: Sequence[int]
     verdict: Verdict | None
+    variance: Variance | None
     sign: str
     size: str
 
@@ -114,8 +116,8 @@ def _judged(study: Study, drawn: Resampling, primary: bool) -> list[Judged]:
             claims.append(Claim(claim.name, *titles, _nothing(), claim.smallest_effect))
     verdicts = judge(claims, "primary" if primary else "exploratory")
     return [
-        _compared(claim, study.paired(claim.better, claim.worse), verdict)
-        for claim, verdict in zip(declared, verdicts, strict=True)
+        _compared(claim, study.paired(claim.better, claim.worse), verdict, given.effect.variance)
+        for claim, verdict, given in zip(declared, verdicts, claims, strict=True)
     ]
 
 
@@ -124,18 +126,18 @@ def _nothing() -> Effect:
     return Effect(np.zeros(1), np.zeros(1), Variance(float("nan"), float("inf"), 0.0, 1, 2))
 
 
-def _compared(claim: Declared, seeds: Sequence[int], verdict: Verdict) -> Judged:
+def _compared(claim: Declared, seeds: Sequence[int], verdict: Verdict, variance: Variance) -> Judged:
     if not seeds:
-        return Judged(claim, seeds, None, "", "")
+        return Judged(claim, seeds, None, None, "", "")
     if claim.paper is None:
-        return Judged(claim, seeds, verdict, "", "")
+        return Judged(claim, seeds, verdict, variance, "", "")
     found = verdict.effect
     same = found.value * claim.paper > 0
     sign = ("same" if same else "opposite") if found.excludes_zero else "not clear"
     size = "within"
     if not found.low <= claim.paper <= found.high:
         size = "above" if claim.paper > found.high else "below"
-    return Judged(claim, seeds, verdict, sign, size)
+    return Judged(claim, seeds, verdict, variance, sign, size)
 
 
 def _datasets(study: Study, drawn: Resampling) -> list[OnDataset]:
@@ -204,6 +206,7 @@ def _numbers(verdict: Verdict | None) -> dict[str, Any]:
         "images": verdict.images,
         "p": verdict.p,
         "adjusted": verdict.adjusted,
+        "careful": verdict.careful,
         "smallest": verdict.smallest,
         "equivalence": verdict.equivalence,
         "detectable": verdict.detectable,

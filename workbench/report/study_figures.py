@@ -62,7 +62,8 @@ def claims(study: Study, found: Found) -> Figure:
         named = [
             handle(seen[arm].marker, seen[arm].colour, f"minus {plain(seen[arm].title)}") for arm in worse
         ]
-        extra = [_paper(), handle("", MUTED, "* primary")]
+        cited = any(judged.declared.paper is not None for judged in found.claims)
+        extra = [*([_paper()] if cited else []), handle("", MUTED, "* primary")]
         legend(figure, [*named, *extra], columns=3)
     return figure
 
@@ -102,7 +103,8 @@ def forest(study: Study, found: Found, datasets: Sequence[Dataset]) -> Figure:
             handle(look.marker, look.colour, f"{plain(seen[better].title)} minus {plain(seen[worse].title)}")
             for (better, worse), look in marks.items()
         ]
-        legend(figure, [*named, _paper(), handle("", MUTED, "° held-out")], columns=2)
+        cited = any(_published(study, dataset.name) for dataset in datasets)
+        legend(figure, [*named, *([_paper()] if cited else []), handle("", MUTED, "° held-out")], columns=2)
     return figure
 
 
@@ -151,8 +153,10 @@ def _effects(
 
 
 def _published(study: Study, dataset: str) -> list[float]:
-    """What the paper says about one dataset, as far as a claim cites it."""
-    return [claim.paper for claim in study.claims if claim.measure == dataset and claim.paper is not None]
+    """What the paper says about one dataset, as far as claims cite it."""
+    found = [claim.paper for claim in study.claims if claim.measure == dataset and claim.paper is not None]
+    published = [claim.published or {} for claim in study.claims]
+    return found + [differences[dataset] for differences in published if dataset in differences]
 
 
 def _paper() -> Line2D:

@@ -67,11 +67,13 @@ def write(folder: Path, study: str, own: Own) -> list[Path]:
 
 
 def cell(value: object) -> tuple[str, bool]:
-    """A table's value as text, and whether it is a number; two decimals, three where it is below 1."""
+    """A table's value as text, and whether it is a number; two decimals, below 1 three."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return str(value), False
     if value != value:  # NaN
         return "–", True
+    if 0 < abs(value) < 0.0005:
+        return f"{value:.0e}".replace("-", "−"), True
     if float(value).is_integer():
         return number(value, 0), True
     return number(value, 3 if abs(value) < 1 else 2), True

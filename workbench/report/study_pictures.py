@@ -74,7 +74,7 @@ def _by_seed(study: Study, arm: str, column: str) -> pd.DataFrame:
             line = frame.set_index("step")[column].dropna()
             parts[seed] = line.rolling(SMOOTH, min_periods=1).mean() if column == "loss" else line
     table = pd.DataFrame(parts).dropna()
-    return table.iloc[:: max(1, len(table) // MOST_POINTS)]
+    return table.iloc[:: max(1, math.ceil(len(table) / MOST_POINTS))]
 
 
 def _learned(axes: Axes, table: pd.DataFrame, look: Method) -> None:

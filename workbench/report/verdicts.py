@@ -56,6 +56,7 @@ class Verdict:
         seeds, images: what it rests on.
         p: two-sided, of no effect.
         adjusted: p after Holm (primary) or Benjamini and Hochberg (exploratory).
+        careful: the same from t(S - 1) instead of t(freedom), for readers who trust seeds alone.
         equivalence: p of an effect outside +-smallest, adjusted alike; NaN without a smallest effect.
         standardised: dz over seeds; NaN with one seed.
         improvement: P(first > second) over seeds; NaN with one seed.
@@ -74,6 +75,7 @@ class Verdict:
     images: int
     p: float
     adjusted: float
+    careful: float
     equivalence: float
     standardised: float
     improvement: float
@@ -148,17 +150,20 @@ def judge(claims: Sequence[Claim], family: Family) -> list[Verdict]:
         raise ValueError(f"{twice[0]} is twice in its family; a claim is counted once: remove one")
     adjust = holm if family == "primary" else benjamini_hochberg
     adjusted = adjust([claim.effect.p for claim in claims])
+    careful = adjust([claim.effect.p_by_seeds for claim in claims])
     bounded = [place for place, claim in enumerate(claims) if claim.smallest is not None]
     equivalence = np.full(len(claims), np.nan)
     equivalence[bounded] = adjust([tost(claims[i].effect, claims[i].smallest or 0.0) for i in bounded])
     alpha = ALPHA / len(claims) if family == "primary" and claims else ALPHA
     return [
-        _verdict(claim, family, float(p), float(same), alpha)
-        for claim, p, same in zip(claims, adjusted, equivalence, strict=True)
+        _verdict(claim, family, float(p), float(wide), float(same), alpha)
+        for claim, p, wide, same in zip(claims, adjusted, careful, equivalence, strict=True)
     ]
 
 
-def _verdict(claim: Claim, family: Family, adjusted: float, equivalence: float, alpha: float) -> Verdict:
+def _verdict(
+    claim: Claim, family: Family, adjusted: float, careful: float, equivalence: float, alpha: float
+) -> Verdict:
     effect, spread = claim.effect, claim.effect.variance
     word: Word = "inconclusive"
     if adjusted <= ALPHA:
@@ -178,6 +183,7 @@ def _verdict(claim: Claim, family: Family, adjusted: float, equivalence: float, 
         images=spread.images,
         p=effect.p,
         adjusted=adjusted,
+        careful=careful,
         equivalence=equivalence,
         standardised=effect.standardised,
         improvement=effect.improvement,

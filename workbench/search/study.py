@@ -73,6 +73,7 @@ class Claim:
         paper: the published difference, better minus worse, in points; None where there is none.
         source: where `paper` can be looked up.
         primary: part of the study's family of primary claims, whose p-values are adjusted together.
+        published: dataset -> the published difference on it, for the figure; likewise from `source`.
     """
 
     name: str
@@ -83,6 +84,7 @@ class Claim:
     paper: float | None = None
     source: str = ""
     primary: bool = False
+    published: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,6 +286,8 @@ def _check_claim(claim: Claim, arms: Sequence[str]) -> None:
         raise StudyError(f"{where}: smallest_effect is {claim.smallest_effect}; it has to be above 0")
     if (claim.paper is None) != (not claim.source):
         raise StudyError(f"{where}: give paper and its source, or neither")
+    if odd := [name for name in claim.published if name not in BY_NAME]:
+        raise StudyError(f"{where}: published names {odd[0]!r}, which is no dataset")
 
 
 def twice(names: Iterable[str]) -> str:
