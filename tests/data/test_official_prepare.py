@@ -140,6 +140,11 @@ def test_a_wrong_size_is_refused(home):
     assert not names(home / "data/.prepared.official")
 
 
+def test_a_fault_comes_back_from_another_process(home):
+    with pytest.raises(DataFault, match="test: 2 examples, but the paper's gqa has 12,578"):
+        prepare(config(data__datasets=["gqa", "vsr"]), home / "data/prepared", workers=2, root=home)
+
+
 def test_missing_files_are_all_named_at_once(home, small):
     (home / "official/okvqa/mscoco_train2014_annotations.json").unlink()
     (home / "official/vsr/test.jsonl").unlink()

@@ -15,6 +15,8 @@ import multiprocessing
 import shutil
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -136,12 +138,22 @@ def sizes(row: Entry, config: Config) -> dict[Split, int]:
 
 
 def in_parallel(work: Callable[[Job], Done], jobs: Sequence[Job], workers: int) -> Iterator[Done]:
-    """Results in the order of the jobs; one worker means this process."""
+    """Results in the order of the jobs; one worker means this process.
+
+    Raises:
+        PreparedError: when a process was killed.
+    """
     if workers == 1:
         yield from map(work, jobs)
         return
-    with multiprocessing.get_context("spawn").Pool(workers) as pool:
-        yield from pool.imap(work, jobs)
+    try:
+        with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+            yield from pool.map(work, jobs)
+    except BrokenProcessPool as error:
+        raise PreparedError(
+            "a process that prepares data was killed, as happens when memory runs out: "
+            "free some and start again"
+        ) from error
 
 
 def write_dataset(task: Task) -> Frames:

@@ -12,10 +12,14 @@ Record = TypeVar("Record")
 
 
 class DataFault(ValueError):
-    """A file of a dataset cannot be used as it is."""
+    """A file of a dataset cannot be used as it is; its parts stay apart, so that processes can pass it on."""
 
     def __init__(self, file: str, place: str, problem: str, remedy: str) -> None:
-        super().__init__(f"{file}{', ' if place else ''}{place}: {problem}; {remedy}")
+        super().__init__(file, place, problem, remedy)
+
+    def __str__(self) -> str:
+        file, place, problem, remedy = self.args
+        return f"{file}{', ' if place else ''}{place}: {problem}; {remedy}"
 
 
 Note = Callable[[DataFault], None]
