@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -158,6 +159,30 @@ def test_a_picture_that_is_trained_on_and_tested_is_named(tmp_path, small):
     looks = "gqa/images/n161313.jpg of gqa looks like coco/train2014/COCO_train2014_000000000101.jpg"
     assert f"LEAK     {looks} in the training of coco_caption" in said
     assert "shared   visdial/VisualDialog_val2018" in said
+
+
+def packed(folder: Path, archive: Path, prefix: str) -> None:
+    """Puts a folder's files into an archive, in place of the folder."""
+    with zipfile.ZipFile(archive, "w") as target:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                target.write(path, prefix + path.relative_to(folder).as_posix())
+    shutil.rmtree(folder)
+
+
+def test_archives_may_hold_folders(tmp_path, small):
+    root = official_root.fill(tmp_path / "root")
+    for split in ("val", "test"):  # as ScienceQA distributes them
+        folder = root / "scienceqa/images" / split
+        packed(folder, folder.with_suffix(".zip"), f"{split}/")
+    packed(root / "web_capfilt/images", root / "web_capfilt/images.zip", "")  # of shards
+    packed(root / "gqa/images", root / "gqa/images.zip", "./")
+    packed(root / "vizwiz", root / "vizwiz.zip", "vizwiz/")
+    with zipfile.ZipFile(root / "vizwiz.zip") as archive:
+        archive.extract("vizwiz/val.json", root)
+    examination = Check(root)
+    for name in ("scienceqa", "web_capfilt", "gqa", "vizwiz"):
+        assert examination.dataset(name).state == "present", name
 
 
 def test_unsafe_archives_are_refused(tmp_path):

@@ -142,7 +142,7 @@ def holds(root: Path, ref: str) -> bool:
     """
     parts = _parts(root, ref)
     file = "/".join(parts[: _depth(parts)])
-    if not (_base(root, file) / file).exists():
+    if not os.path.exists(_base(root, file) / file):  # unlike Path.exists, also of a name that is too long
         return False
     path, member = _located(root, ref)
     return member in members(path) if member else path.is_file()
@@ -164,12 +164,12 @@ def members(path: Path) -> frozenset[str]:
 @lru_cache(maxsize=_OPEN_ARCHIVES)
 def _members(path: Path, mtime_ns: int, size: int) -> frozenset[str]:
     with zipfile.ZipFile(path) as archive:
-        return frozenset(archive.namelist())
+        return frozenset(name.removeprefix("./") for name in archive.namelist())
 
 
 def _base(root: Path, relative: str) -> Path:
     """The folder that holds a picture: `root`, or the data root that root's manifest names."""
-    if (root / relative).exists():
+    if os.path.exists(root / relative):
         return root
     manifest = root / "manifest.json"
     if not manifest.is_file():
@@ -192,8 +192,15 @@ def _read_file(path: Path) -> bytes:
 def _read_member(path: Path, member: str) -> bytes:
     stat = path.stat()
     archive = _archive(path, stat.st_mtime_ns, stat.st_size, os.getpid())
-    _sized(path / member, archive.getinfo(member).file_size)
-    return archive.read(member)
+    try:
+        info = archive.getinfo(member)
+    except KeyError:
+        info = archive.getinfo(f"./{member}")  # as `zip -r pictures.zip .` may name them
+    _sized(path / member, info.file_size)
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise NotImplementedError("it is neither stored nor deflated")  # the others unpack without a limit
+    with archive.open(info) as file:
+        return file.read(info.file_size + 1)  # not more than it says; without a number all is unpacked
 
 
 def _sized(path: Path, size: int) -> None:
