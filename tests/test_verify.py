@@ -12,7 +12,7 @@ import yaml
 from workbench import files
 from workbench.config import Config
 from workbench.data.catalog import HELD_IN
-from workbench.stages import report
+from workbench.stages import page, report
 from workbench.verify import verify
 
 
@@ -29,7 +29,8 @@ def finished(tmp_path_factory, patch):
     from report_outputs import open_image, write_outputs
     from study_outputs import write_study
 
-    patch.setattr(report, "open_image", lambda prepared, ref: open_image(ref))
+    for stage in (page, report):
+        patch.setattr(stage, "open_image", lambda prepared, ref: open_image(ref))
     root = tmp_path_factory.mktemp("finished")
     (root / "params.yaml").write_text(yaml.safe_dump(Config().to_dict()))
     sizes = {name: {"train": 100 + place} for place, name in enumerate(HELD_IN)}
@@ -38,9 +39,11 @@ def finished(tmp_path_factory, patch):
     for path in sorted(root.glob("outputs/*/*/record.json")):
         seal(path)
     write_study(root / "outputs", seeds=(101, 102), examples=12)
-    report.page(root, "toy")
     (root / "experiments/toy").mkdir(parents=True)
     (root / "experiments/toy/study.py").touch()
+    own = "import pandas\ndef draw(outputs): return {'own': pandas.DataFrame({'n': [1]})}\n"
+    (root / "experiments/toy/figure.py").write_text(own)
+    page.page(root, "toy")
     report.whole(Config(), root, root / "reports")
     return root
 
@@ -81,6 +84,7 @@ def test_what_was_not_touched_passes_and_says_what_was_compared(root):
     [
         ("reports/studies/toy.html", "<main", "<main hidden", "toy.html is not what the records give"),
         ("reports/studies/toy_effects.csv", "primary", "secondary", "toy_effects.csv is not what"),
+        ("reports/studies/toy_own.csv", "1", "2", "toy_own.csv is not what the records give"),
         ("reports/index.html", "points", "dollars", "index.html is not what the records give"),
         ("reports/tables/averages.csv", "instruct", "blip2", "averages.csv is not what the records give"),
         ("outputs/studies/toy/cells.json", '"paper": 5.4', '"paper": 4.4', "is not what the records give"),

@@ -70,7 +70,7 @@ def report(
     study: Annotated[str, typer.Argument(help="a study that was run: its page alone, reports/studies")] = "",
 ) -> None:
     """Write reports/index.html and reports/main.md."""
-    run_stage("report", *(["--study", study] if study else []))
+    run_stage(*(("page", "--study", study) if study else ("report",)))
 
 
 @app.command(rich_help_panel=TOOLS)

@@ -98,7 +98,9 @@ def plan(
         said = explained(lambda: describe(read(root, preset), root, preset, hardware, gpus, Lengths()))
         typer.echo("\n".join(said))
         return
-    made = explained(lambda: made_for(load(Path("params.yaml")), Path.cwd(), study, seeds, jobs, development))
+    made = explained(
+        lambda: made_for(load(Path("params.yaml")), Path.cwd(), study, seeds, jobs, development)
+    )
     typer.echo("\n".join(lines(made)))
 
 

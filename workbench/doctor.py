@@ -109,10 +109,8 @@ def _tracking(root: Path) -> Iterator[tuple[bool, str]]:
     except tracking.unavailable() as error:
         yield False, f"MLflow cannot be reached: {str(error).splitlines()[0]}"
         return
-    yield (
-        not stale,
-        f"{len(stale)} runs are marked as running but their process is gone"
-        + ("; the next run marks them as killed" if stale else ""),
+    yield not stale, f"{len(stale)} runs are marked as running but their process is gone" + (
+        "; the next run marks them as killed" if stale else ""
     )
 
 

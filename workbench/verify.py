@@ -18,7 +18,8 @@ from workbench.report.front import FOLDER
 from workbench.report.study_cells import Cell
 from workbench.report.study_table import read_study
 from workbench.report.table import ReportError
-from workbench.stages.report import page, whole
+from workbench.stages.page import page
+from workbench.stages.report import whole
 from workbench.surroundings import home
 
 

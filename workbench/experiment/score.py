@@ -1,8 +1,8 @@
 """Examination, recorded: the rows of the paper's Figure 4, on all datasets, with and without the picture.
 
-answers/<dataset>.parquet   what the model said; made once, however often metrics change
-predictions.parquet         the same with each example's share of its metric
-scores.jsonl                dataset, metric, value, blind, n
+    answers/<dataset>.parquet   what the model said; made once, however often metrics change
+    predictions.parquet         the same with each example's share of its metric
+    scores.jsonl                dataset, metric, value, blind, n
 """
 
 from __future__ import annotations

@@ -190,7 +190,9 @@ def refuse_disguise(path: Path) -> None:
     with path.open("rb") as opened:
         size, first = int.from_bytes(opened.read(8), "little"), opened.read(1)
     if first != b"{" or size > path.stat().st_size:
-        raise ModelError(f"{path} is named like safetensors but is not (a pickle, or damaged); get it again")
+        raise ModelError(
+            f"{path} is named like safetensors but is not (a pickle, or damaged); get it again"
+        )
 
 
 def preprocessing(folder: Path) -> dict[str, Any] | None:

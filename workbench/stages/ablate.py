@@ -10,7 +10,7 @@ from workbench.config import Config
 from workbench.search.ablate import ablate
 from workbench.search.worker import STORAGE
 from workbench.stages.guard import stage
-from workbench.stages.report import page
+from workbench.stages.page import page
 
 
 def work(

@@ -101,7 +101,9 @@ def words_of(tokenizers: Tokenizers) -> Callable[[str], list[int]]:
     return lambda text: list(tokenizers.language(text, add_special_tokens=False).input_ids)
 
 
-def learn(model: InstructBlip, data: Pairs, collator: Collator, number: int, steps: int, title: str) -> None:
+def learn(
+    model: InstructBlip, data: Pairs, collator: Collator, number: int, steps: int, title: str
+) -> None:
     """One round of training, on pictures drawn from a seed of its own."""
     plan = replace(PLAN, seed=PLAN.seed + number, steps=steps, learning_rate=PLAN.learning_rate / 2**number)
     updates = train(

@@ -60,7 +60,6 @@ def pin(root: Path, dataset: str) -> str:
     """
     import httpx2
     from huggingface_hub import HfApi
-
     if dataset not in COPIES:
         known = ", ".join(COPIES)
         raise DataFault(PINS, dataset, "has no copy with pictures on the hub", f"there are: {known}")
