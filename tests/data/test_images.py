@@ -126,9 +126,18 @@ def test_pictures_of_a_data_root_are_read_through_the_prepared_folder_that_names
     assert content_key(root, "there.png") == sha256(encoded(3)).hexdigest()
     assert content_key(root, "plain.png") == sha256(encoded()).hexdigest()
     assert [holds(root, ref) for ref in ("there.png", "plain.png", "absent.png")] == [True, True, False]
+    assert not holds(root, "there.png", own=True)
+    with pytest.raises(ImageError, match="does not exist"):
+        open_image(root, "there.png", own=True)
     for ref, says in (("absent.png", "does not exist"), ("out.png", "outside the data root")):
         with pytest.raises(ImageError, match=says):
             open_image(root, ref)
+
+
+@pytest.mark.parametrize("text", ["[]", '{"data_root": ["x"]}', "{}"])
+def test_a_manifest_without_a_data_root_leads_nowhere(root, text):
+    (root / "manifest.json").write_text(text)
+    assert not holds(root, "there.png")
 
 
 @pytest.mark.parametrize("ref", ["absent.png", "absent.zip/a.png", "scenes/pool.zip/deep/99.png", "scenes"])

@@ -185,10 +185,19 @@ def test_archives_may_hold_folders(tmp_path, small):
         assert examination.dataset(name).state == "present", name
 
 
+def test_a_manifest_in_the_root_leads_to_no_other_place(tmp_path, small):
+    root = official_root.fill(tmp_path / "root")
+    official_root.picture(tmp_path / "outside", "gqa/images/n161313.jpg")
+    (root / "gqa/images/n161313.jpg").unlink()
+    official_root.write(root, "manifest.json", {"data_root": "../outside"})
+    assert "n161313.jpg, the picture of gqa_20130: is missing" in checked(root, "gqa")[1]
+
+
 def test_unsafe_archives_are_refused(tmp_path):
     link = zipfile.ZipInfo("images/link.jpg")
     link.external_attr = 0o120777 << 16
     with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        archive.writestr("./", b"")
         archive.writestr("images/good.jpg", b"x")
         archive.writestr("../evil.jpg", b"x")
         archive.writestr("/etc/evil.jpg", b"x")

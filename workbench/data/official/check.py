@@ -144,7 +144,7 @@ class Check:
             if fault is not None or not self.pictures:
                 return None, None if fault is None else str(fault)
             if clip is None:
-                return look(open_image(self.root, ref)), None
+                return look(open_image(self.root, ref, own=True)), None
             video.frames(self.root, clip)
         except DataFault as error:
             return None, str(error)
@@ -192,7 +192,7 @@ def archive_faults(root: Path, file: str) -> Iterator[DataFault]:
             for member in archive.infolist():
                 parts = PurePosixPath(member.filename).parts
                 remedy = "get the archive from its publisher"
-                if member.filename.startswith(("/", "\\")) or ".." in parts or ":" in parts[0]:
+                if member.filename.startswith(("/", "\\")) or ".." in parts or ":" in "".join(parts[:1]):
                     yield DataFault(file, f"member {member.filename!r}", "leads out of the archive", remedy)
                 elif stat.S_ISLNK(member.external_attr >> 16):
                     yield DataFault(file, f"member {member.filename!r}", "is a link", remedy)

@@ -27,7 +27,7 @@ def found(root: Path, row: Row, *refs: str) -> str:
     try:
         for ref in refs:
             for place in (ref, *_archived(root, ref)):
-                if images.holds(root, place):
+                if images.holds(root, place, own=True):
                     return place
     except images.ImageError as error:
         raise row.fault(str(error), "correct the record or the folder") from error

@@ -44,7 +44,7 @@ def without_picture(root: Path, example: Example) -> DataFault | None:
     """The fault of an example whose picture or video is not there."""
     for source in dict.fromkeys(map(source_of, example.images)):
         try:
-            if images.holds(root, source):
+            if images.holds(root, source, own=True):
                 continue
             problem, remedy = "is missing", "put it there, or get its archive again"
         except images.ImageError as error:
