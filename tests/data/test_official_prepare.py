@@ -251,6 +251,47 @@ def test_frames_of_a_video_that_was_replaced_are_made_again(home, small):
     assert zipfile.ZipFile(archive).read("0.png") != before
 
 
+def test_pictures_that_moved_are_looked_for_again(home, small):
+    root, out = home / "official", home / "data/prepared"
+    run(home, data__datasets=["gqa", "msvd_qa"])
+    with zipfile.ZipFile(root / "gqa/images.zip", "w") as archive:
+        archive.write(root / "gqa/images/n161313.jpg", "images/n161313.jpg")
+    (root / "gqa/images/n161313.jpg").unlink()
+    (root / "gqa/images").rmdir()
+    (root / "msvd_qa/videos/yt3_0_5.avi").unlink()
+    official_root.clip(root / "msvd_qa/videos/yt3_0_5.mp4")
+    run(home, data__datasets=["gqa", "msvd_qa"])
+    for name, where in (("gqa", "gqa/images.zip/images/n161313.jpg"), ("msvd_qa", "msvd_qa/videos/yt3_0_5.mp4.zip/0.png")):
+        ref = load_examples(out, name, "test")[0].images[0]
+        assert ref == where
+        assert open_image(out, ref).size == (64, 48)
+    with zipfile.ZipFile(root / "gqa/images.zip", "a") as archive:  # another archive, another place in it
+        archive.writestr("more.jpg", b"")
+    before = json.loads((out / "gqa/test.state.json").read_text())
+    run(home, data__datasets=["gqa"])
+    assert json.loads((out / "gqa/test.state.json").read_text()) != before
+
+
+@pytest.mark.parametrize("damage", [None, b"", b"{", b"PK"])
+@pytest.mark.parametrize("name", ["gqa/test.parquet", "gqa/test.state.json", "ivqa/videos/-abc_12.mp4.zip"])
+def test_what_was_damaged_or_deleted_since_is_made_again(home, small, name, damage):
+    whole = run(home, data__datasets=["gqa", "ivqa"])
+    path = home / "data/prepared" / name
+    path.unlink()
+    if damage is not None:
+        path.write_bytes(damage)
+    assert run(home, data__datasets=["gqa", "ivqa"]) == whole
+    assert load_examples(home / "data/prepared", "gqa", "test")
+
+
+def test_the_prepared_folder_may_lie_behind_a_link(home, small):
+    (home / "far/away/from/here").mkdir(parents=True)
+    (home / "data").symlink_to(home / "far/away/from/here")
+    run(home, data__datasets=["gqa"])
+    out = home / "data/prepared"
+    assert open_image(out, load_examples(out, "gqa", "test")[0].images[0]).size == (64, 48)
+
+
 def test_the_table_says_about_where_sizes_may_differ():
     part = replace(RELEASES["web_capfilt"].parts["train"])
     assert part.suits(13_873_136)

@@ -4,6 +4,7 @@ Micro and official share the rows: only where the examples come from differs. `f
 manual weight on top of the square-root sampling; the paper says that A-OKVQA is lowered and OKVQA
 raised but gives no coefficients, so params.yaml holds ours (data.factors).
 """
+# ruff: noqa: E501 - one dataset, one line
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from workbench.data.official.hub import pinned
 from workbench.data.official.hygiene import EXCEPTED, NOTHING, Album, Looked, Looks, look
 from workbench.data.official.lookup import Seen
 from workbench.data.official.pictures import source_of, video_of
-from workbench.data.official.releases import RELEASES, Part, Release, missing
+from workbench.data.official.releases import RELEASES, Part, Release, archives, missing
 from workbench.data.official.rows import DataFault
 from workbench.records import Example, Split
 
@@ -72,7 +72,7 @@ class Check:
             return finding
         seen = Seen()
         there = 0
-        for archive in _archives(self.root, release):
+        for archive in archives(self.root, release):
             for fault in archive_faults(self.root, archive):
                 finding.note(fault)
         for part, splits in _parts(release):
@@ -178,11 +178,6 @@ def _parts(release: Release) -> list[tuple[Part, tuple[Split, ...]]]:
     for split, part in release.parts.items():
         found[id(part)] = (part, (*found.get(id(part), (part, ()))[1], split))
     return list(found.values())
-
-
-def _archives(root: Path, release: Release) -> list[str]:
-    names = (f"{folder}.zip" for folder in release.pictures)
-    return [name for name in names if (root / name).is_file()]
 
 
 def archive_faults(root: Path, file: str) -> Iterator[DataFault]:

@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
+
 from workbench import code
 from workbench.data.micro.sampling import stream
 from workbench.data.official import hub, vetting, video
 from workbench.data.official.pictures import video_of
-from workbench.data.official.releases import RELEASES, chosen
+from workbench.data.official.releases import RELEASES, archives, chosen, folders
 from workbench.data.prepare import write_examples
 from workbench.files import digest, file_sha256, read_json, write_json
 from workbench.records import Example, Split
@@ -71,8 +73,8 @@ def write_part(part: Part) -> dict[str, Any]:
             yield example
 
     written = write_examples(part.out / f"{part.name}.parquet", noted(), AT_ONCE)
-    archives = [_archive(part)] if part.dataset in hub.pinned(part.root) else []
-    state = {"fingerprint": wanted, "examples": written, "videos": sorted(clips), "archives": archives}
+    own = [_archive(part)] if part.dataset in hub.pinned(part.root) else []
+    state = {"fingerprint": wanted, "examples": written, "videos": sorted(clips), "archives": own}
     write_json(part.out / f"{part.name}{STATE}", state)
     return state
 
@@ -86,19 +88,28 @@ def write_clip(job: tuple[Path, str, Path, Path]) -> None:
     root, clip, out, before = job
     name, wanted = f"{clip}.zip", video.stamp(root, clip)
     for place in (out, before):
-        if (place / name).is_file():
-            with zipfile.ZipFile(place / name) as archive:
-                same = archive.comment == wanted
-            if same:
-                return _take(place / name, out / name)
+        if _comment(place / name) == wanted:
+            return _take(place / name, out / name)
     return video.write_frames(root, clip, out / name)
 
 
+def _comment(path: Path) -> bytes | None:
+    """What an archive was made of; None for one that is missing or damaged."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.comment
+    except (OSError, zipfile.BadZipFile):
+        return None
+
+
 def _fingerprint(part: Part) -> str:
-    """What the examples follow from: the annotation files, what is drawn of them, and the code."""
-    release = RELEASES[part.dataset].parts[part.split]
-    names = [chosen(part.root, file) for file in (*release.files, *release.optional)]
+    """What the examples follow from: annotation files, places of pictures, what is drawn, and the code."""
+    release = RELEASES[part.dataset]
+    files = (*release.parts[part.split].files, *release.parts[part.split].optional)
+    names = [chosen(part.root, file) for file in files]
     states = {name: _state(part.root / name) for name in names}
+    states |= {name: _state(part.root / name) for name in archives(part.root, release)}
+    states |= {f"{name}/": _listing(part.root / name) for name in folders(release)}
     drawn = [part.seed, part.most, part.share]
     return digest([states, drawn, _code(part.dataset), hub.state(part.root, part.dataset)])
 
@@ -117,15 +128,31 @@ def _state(path: Path) -> list[Any]:
     return [path.stat().st_size, path.stat().st_mtime_ns] if path.exists() else []
 
 
+def _listing(folder: Path) -> list[int]:
+    """When something came into a folder or went, nothing if there is no folder."""
+    return [folder.stat().st_mtime_ns] if folder.is_dir() else []
+
+
 def _made_before(part: Part, wanted: str) -> dict[str, Any] | None:
     for place in (part.out, part.before):
-        state = place / f"{part.name}{STATE}"
-        if state.is_file() and read_json(state)["fingerprint"] == wanted:
-            found: dict[str, Any] = read_json(state)
+        found = _kept(place, part)
+        if found is not None and found["fingerprint"] == wanted:
             for name in (f"{part.name}.parquet", *found["archives"], f"{part.name}{STATE}"):
                 _take(place / name, part.out / name)
             return found
     return None
+
+
+def _kept(place: Path, part: Part) -> dict[str, Any] | None:
+    """The state of a part that is whole; what was damaged or deleted since counts as not made."""
+    try:
+        found: dict[str, Any] = read_json(place / f"{part.name}{STATE}")
+        whole = pq.read_metadata(place / f"{part.name}.parquet").num_rows == found["examples"]
+        whole = whole and all(zipfile.is_zipfile(place / name) for name in found["archives"])
+        whole = whole and {"fingerprint", "videos"} <= set(found)
+    except (OSError, ValueError, LookupError, TypeError):  # of a missing file, of JSON, of Arrow
+        return None
+    return found if whole else None
 
 
 def _take(path: Path, target: Path) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from workbench.records import Split
 
@@ -190,6 +190,19 @@ def file_of(root: Path, dataset: str, split: Split, number: int = 0) -> str:
     if split not in parts:
         raise ValueError(f"the official {dataset} has no split {split}; it has {', '.join(parts)}")
     return chosen(root, parts[split].files[number])
+
+
+def folders(release: Release) -> list[str]:
+    """The folders of its pictures one by one; the table writes alternatives and pairs of them."""
+    texts = [text.removeprefix("or ") for text in release.pictures if text != "or"]
+    return [folder for text in texts for folder in text.split(" + ")]
+
+
+def archives(root: Path, release: Release) -> list[str]:
+    """The archives that are there of those folders, or of the folders that they lie in."""
+    places = [PurePosixPath(folder) for folder in folders(release)]
+    names = dict.fromkeys(f"{part}.zip" for place in places for part in (place, *place.parents[:-1]))
+    return [name for name in names if (root / name).is_file()]
 
 
 def missing(root: Path, part: Part) -> list[str]:

@@ -55,7 +55,7 @@ def write(config: Config, entries: Sequence[Entry], root: Path, out: Path, worke
     manifest = {
         "suite": config.suite,
         "world_seed": config.data.world_seed,
-        "data_root": os.path.relpath(root, out),
+        "data_root": os.path.relpath(root, out.parent.resolve() / out.name),
         "datasets": sizes,
         "shared_images": shared_images(building, sizes),
         "files": {name: file_sha256(building / name) for name in written},
