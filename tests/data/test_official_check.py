@@ -161,6 +161,25 @@ def test_a_picture_that_is_trained_on_and_tested_is_named(tmp_path, small):
     assert "shared   visdial/VisualDialog_val2018" in said
 
 
+def test_a_held_in_test_that_others_train_on_is_named_and_no_error(tmp_path, small):
+    root = official_root.fill(tmp_path / "root")
+    rows = json.loads((root / "aokvqa/aokvqa_v1p0_train.json").read_text())
+    rows = [{**row, "image_id": 104} for row in rows]  # of Karpathy's test
+    official_root.write(root, "aokvqa/aokvqa_v1p0_train.json", rows)
+    known = Image.open(root / "coco/val2014/COCO_val2014_000000000104.jpg")
+    web = json.loads((root / "web_capfilt/annotations.json").read_text())[0]["image"]
+    known.save(root / "web_capfilt/images" / web)
+    code, said = checked(root, "coco_caption", "aokvqa", "aokvqa_qg", "web_capfilt")
+    shared = [line for line in said.splitlines() if line.startswith(("shared", "LEAK"))]
+    why = "both are held-in, where the paper keeps nothing apart; its score counts known pictures"
+    both = "coco_caption are in the training of aokvqa (coco/000000000104)"
+    assert f"shared   1 pictures of {both}; {why}" in shared
+    looks = f"coco/val2014/COCO_val2014_000000000104.jpg of coco_caption looks like web_capfilt/images/{web}"
+    assert f"shared   {looks} in the training of web_capfilt; look at both" in shared
+    assert not [line for line in shared if "of aokvqa_qg are in the training of aokvqa " in line]
+    assert code == 0, said
+
+
 def packed(folder: Path, archive: Path, prefix: str) -> None:
     """Puts a folder's files into an archive, in place of the folder."""
     with zipfile.ZipFile(archive, "w") as target:

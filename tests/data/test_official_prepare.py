@@ -198,6 +198,12 @@ def test_shared_images_are_recorded(home, small):
     official_root.write(home / "official", "vsr/test.jsonl", official_root.lines(rows))
     manifest = run(home, data__datasets=["vsr", "vqav2", "okvqa", "gqa"])
     assert manifest["shared_images"] == {"vsr": {"vqav2": 1, "okvqa": 1}}
+    rows = json.loads((home / "official/aokvqa/aokvqa_v1p0_train.json").read_text())
+    (home / "official/aokvqa/aokvqa_v1p0_train.json").unlink()
+    rows = [{**row, "image_id": 104} for row in rows]
+    official_root.write(home / "official", "aokvqa/aokvqa_v1p0_train.json", rows)
+    manifest = run(home, data__datasets=["coco_caption", "aokvqa", "aokvqa_qg"])
+    assert manifest["shared_images"] == {"coco_caption": {"aokvqa": 1, "aokvqa_qg": 1}}
 
 
 def test_evaluation_is_drawn_when_there_is_more_than_wanted(home, small):
