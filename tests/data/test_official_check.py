@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 import zipfile
 from pathlib import Path
 
@@ -229,6 +230,74 @@ def test_unsafe_archives_are_refused(tmp_path):
     ]
     (tmp_path / "y.zip").write_bytes((tmp_path / "x.zip").read_bytes()[:-30])
     assert ["is damaged" in str(fault) for fault in archive_faults(tmp_path, "y.zip")] == [True]
+
+
+ODD = {
+    "vsr: a name of 5,000 digits": (
+        "vsr/test.jsonl",
+        '{"image": "' + "1" * 5000 + '.jpg", "label": 1, "caption": "x"}',
+        "vsr/test.jsonl, line 1: the image '1111",
+    ),
+    "textvqa: tokens are a number": (
+        "textvqa/TextVQA_Rosetta_OCR_v0.2_val.json",
+        '{"data": [{"image_id": "val0", "ocr_tokens": 5}]}',
+        "record 0: the field 'ocr_tokens' has to be a list, not 5",
+    ),
+    "textvqa: tokens are an object": (
+        "textvqa/TextVQA_Rosetta_OCR_v0.2_val.json",
+        '{"data": [{"image_id": "val0", "ocr_tokens": {"a": 1}}]}',
+        "record 0: the field 'ocr_tokens' has to be a list, not {'a': 1}",
+    ),
+    "vizwiz: a name that no disk takes": (
+        "vizwiz/val.json",
+        '[{"image": "' + "x" * 300 + '.jpg", "question": "q", "answers": [{"answer": "a"}]}]',
+        "xxx.jpg, the picture of vizwiz_xx",
+    ),
+    "msvd_qa: the other format was read": (
+        "msvd_qa/test.csv",
+        "video,question,answer,qid\n3,q,cut,1\n",
+        "msvd_qa/test.csv, test: 1 examples, but the paper's msvd_qa has 3",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ODD)
+def test_odd_content_is_named(tmp_path, small, case):
+    file, text, says = ODD[case]
+    root = official_root.fill(tmp_path / "root")
+    (root / "msvd_qa/test_qa.json").unlink()
+    official_root.write(root, file, text)
+    assert says in checked(root, case.partition(":")[0])[1]
+
+
+def test_a_file_in_place_of_a_folder_is_named(tmp_path, small):
+    root = official_root.fill(tmp_path / "root")
+    shutil.rmtree(root / "iconqa/test/choose_txt")
+    (root / "iconqa/test/choose_txt").write_text("x")
+    assert "iconqa/test/choose_txt: has to be a folder of questions; unpack" in checked(root, "iconqa")[1]
+
+
+@pytest.mark.parametrize(
+    ("pins", "says"),
+    [
+        ("{", "hub.json: cannot be read (Expecting property name"),
+        ("[]", "hub.json: has to map datasets"),
+        ('{"gqa": {"repo": "lmms-lab/GQA", "revision": "main"}}', "the revision 'main' is no commit"),
+        ('{"gqa": {"repo": "lmms-lab/GQA", "revision": null}}', "the revision '' is no commit"),
+        ('{"gqa": {"repo": "a\\u0000b"}}', "the revision '' is no commit"),
+    ],
+)
+def test_a_wrong_list_of_hub_copies_is_one_sentence(tmp_path, pins, says):
+    official_root.write(tmp_path, "hub.json", pins)
+    done = CliRunner().invoke(app, ["data", "check", str(tmp_path), "gqa"])
+    assert str(done.exception).startswith("error: hub.json")
+    assert says in str(done.exception)
+
+
+def test_a_library_that_is_not_installed_is_one_sentence(filled, small, monkeypatch):
+    monkeypatch.setitem(sys.modules, "imagehash", None)
+    done = CliRunner().invoke(app, ["data", "check", str(filled), "gqa"])
+    assert str(done.exception) == "error: imagehash is not installed: run `pip install -e '.[official]'`"
 
 
 def test_what_cannot_be_checked_is_one_sentence(tmp_path):

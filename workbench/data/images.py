@@ -127,7 +127,7 @@ def inside(root: Path, relative: str) -> Path:
     real_root = root.resolve()
     try:
         path = (real_root / relative).resolve(strict=True)
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, ValueError) as error:  # ValueError: a null byte in the name
         raise ImageError(f"image file {root / relative} does not exist; {_REMEDY}") from error
     if not path.is_relative_to(real_root):
         raise ImageError(

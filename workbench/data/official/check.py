@@ -18,7 +18,7 @@ from workbench.data.official.hub import pinned
 from workbench.data.official.hygiene import EXCEPTED, NOTHING, Album, Looked, Looks, look
 from workbench.data.official.lookup import Seen
 from workbench.data.official.pictures import source_of, video_of
-from workbench.data.official.releases import RELEASES, Part, Release, archives, missing
+from workbench.data.official.releases import RELEASES, Part, Release, archives, file_of, missing
 from workbench.data.official.rows import DataFault
 from workbench.records import Example, Split
 
@@ -68,7 +68,7 @@ class Check:
         release, finding = RELEASES[name], Finding(name)
         if name in self.pinned:
             pin = self.pinned[name]
-            finding.state, finding.origin = "present", f"{pin['repo']} {pin.get('revision', '')}".strip()
+            finding.state, finding.origin = "present", f"{pin['repo']} {pin.get('revision') or ''}".strip()
             return finding
         seen = Seen()
         there = 0
@@ -102,7 +102,7 @@ class Check:
                     self.album.add(role, name, example.image_id, example.images[0], looks)
         except DataFault as fault:
             finding.note(fault)
-        wrong = vetting.counted(name, splits[0], size)
+        wrong = vetting.counted(file_of(self.root, name, splits[0]), name, splits[0], size)
         if wrong is not None and (size or len(finding.faults) + finding.more == before):
             finding.note(wrong)
         return size

@@ -17,7 +17,7 @@ from workbench import code
 from workbench.data.micro.sampling import stream
 from workbench.data.official import hub, vetting, video
 from workbench.data.official.pictures import video_of
-from workbench.data.official.releases import RELEASES, archives, chosen, folders
+from workbench.data.official.releases import RELEASES, archives, chosen, file_of, folders
 from workbench.data.prepare import write_examples
 from workbench.files import digest, file_sha256, read_json, write_json
 from workbench.records import Example, Split
@@ -193,6 +193,8 @@ def _drawn(part: Part) -> Iterator[Example]:
             kept += 1
             yield example
         seen += 1
-    fault = vetting.counted(part.dataset, part.split, seen)
+    from_hub = part.dataset in hub.pinned(part.root)
+    file = hub.PINS if from_hub else file_of(part.root, part.dataset, part.split)
+    fault = vetting.counted(file, part.dataset, part.split, seen)
     if fault is not None:
         raise fault

@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
@@ -23,7 +24,9 @@ from workbench.data.official.rows import DataFault, Row, short
 Item = TypeVar("Item")
 Mark = tuple[object, str]  # an object of a file and a key that it has twice
 LONGEST_RECORD = 64 * 1024 * 1024  # bytes of one line, or of one CSV field
+DEEPEST = 64  # lists and objects in each other in a record
 _AGAIN = "get the file again"
+_ITSELF = "put the file itself there"
 # what stands at the beginning of a file that is not UTF-8 text of the dataset
 _WRONG_START = {
     b"\x1f\x8b": ("is compressed", "unpack it with gunzip"),
@@ -169,11 +172,15 @@ def table_rows(root: Path, file: str) -> Iterator[Row]:
 def _opened(root: Path, file: str) -> BinaryIO:
     """The file at its first byte of text."""
     try:
-        path = inside(root, file)
+        stream = inside(root, file).open("rb")
+        start = stream.read(64)
     except ImageError as error:
-        raise DataFault(file, "", str(error), "`workbench data check` says where to get it") from error
-    stream = path.open("rb")
-    start = stream.read(64)
+        what = ("is missing", "`workbench data check` says where to get it")
+        if os.path.lexists(root / file):
+            what = ("is a link that leads nowhere, or outside the data root", _ITSELF)
+        raise DataFault(file, "", *what) from error
+    except OSError as error:
+        raise DataFault(file, "", f"cannot be read ({error.strerror})", _ITSELF) from error
     stream.seek(3 if start.startswith(b"\xef\xbb\xbf") else 0)
     wrong = next((why for mark, why in _WRONG_START.items() if start.lstrip().startswith(mark)), None)
     if not start.strip():
@@ -187,7 +194,14 @@ def _opened(root: Path, file: str) -> BinaryIO:
 def _row(file: str, place: str, value: Any) -> Row:
     if not isinstance(value, dict):
         raise DataFault(file, place, f"has to be an object, not {short(value)}", _AGAIN)
+    if _deep(value, DEEPEST):
+        raise DataFault(file, place, f"is nested more than {DEEPEST} deep", _AGAIN)
     return Row(file, place, value)
+
+
+def _deep(value: Any, left: int) -> bool:
+    parts = value.values() if isinstance(value, dict) else value
+    return not left or any(_deep(part, left - 1) for part in parts if isinstance(part, dict | list))
 
 
 def _parsed(file: str, place: str, data: str | bytes) -> Any:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from workbench.records import Example
 
 Record = TypeVar("Record")
+LARGEST = 2**63  # numbers stay below it, so that a database holds them
 
 
 class DataFault(ValueError):
@@ -81,16 +82,16 @@ class Row:
     def number(self, *names: str) -> int:
         """A field's whole number, which may be written as text."""
         found = self.value(*names)
-        if isinstance(found, str) and found.strip().isdecimal():
-            return int(found)
-        if isinstance(found, bool) or not isinstance(found, int) or found < 0:
+        if isinstance(found, str) and found.strip().isdecimal() and len(found) < 32:
+            found = int(found)
+        if isinstance(found, bool) or not isinstance(found, int) or not 0 <= found < LARGEST:
             raise self.fault(f"the field {names[0]!r} has to be a whole number, not {short(found)}")
         return found
 
     def name(self, *names: str) -> str:
         """A field that identifies something: text or a whole number."""
         found = self.value(*names)
-        if isinstance(found, int) and not isinstance(found, bool):
+        if isinstance(found, int) and not isinstance(found, bool) and abs(found) < LARGEST:
             return str(found)
         return self.text(*names)
 
@@ -127,5 +128,8 @@ def made(
 
 def short(value: Any) -> str:
     """A value as it would be written, cut to 40 characters."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except (RecursionError, ValueError):  # ValueError: a number of thousands of digits
+        return f"a huge {type(value).__name__}"
     return text if len(text) <= 40 else f"{text[:37]}..."

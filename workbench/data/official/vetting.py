@@ -67,14 +67,14 @@ def vetted(examples: Iterator[Example], file: str, note: Note = refuse) -> Itera
         note(DataFault(file, f"example {example.example_id}", problem, remedy))
 
 
-def counted(dataset: str, split: Split, examples: int) -> DataFault | None:
-    """What is wrong with a split's size, if anything."""
+def counted(file: str, dataset: str, split: Split, examples: int) -> DataFault | None:
+    """What is wrong with a split's size, if anything; `file` is what it was read from."""
     part = RELEASES[dataset].parts[split]
     if part.suits(examples):
         return None
     about = "about " if part.tolerance else ""
     return DataFault(
-        part.files[0].partition("|")[0],
+        file,
         split,
         f"{examples:,} examples, but the paper's {dataset} has {about}{part.examples:,}",
         f"get the whole file from {RELEASES[dataset].home}",
