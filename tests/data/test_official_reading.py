@@ -48,6 +48,30 @@ def test_what_is_no_json_list_is_refused(tmp_path, data, says):
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("data", "prefix", "key"),
+    [
+        ('{"a": [{"n": 1}], "b": 3, "a" : [{"n": 2}]}', "a.item", "a"),
+        ('{"d": {"x": [{"n": 1}]}, "d": {"x": [{"n": 2}]}}', "d.x.item", "d"),
+        ('{"d": {"x": [{"n": 1}], "y": [], "x": [{"n": 2}]}}', "d.x.item", "x"),
+        ('{"a": [' + ", ".join(['{"n": 1}'] * 30_000) + '], "a": [{"n": 2}]}', "a.item", "a"),
+    ],
+)
+def test_a_key_that_stands_twice_above_the_records_is_refused(tmp_path, data, prefix, key):
+    given(tmp_path, "x.json", data)
+    with pytest.raises(DataFault, match=rf"x\.json: the key '{key}' stands twice; remove one of the two"):
+        list(reading.json_rows(tmp_path, "x.json", prefix))
+
+
+def test_the_same_key_in_other_places_is_no_repetition(tmp_path):
+    rows = [{"a": [1], "text": 'say "a": ', "d": {"a": k}} for k in range(3)]
+    name = given(tmp_path, "x.json", json.dumps({"d": {"a": 1}, "a": rows}))
+    assert len(list(reading.json_rows(tmp_path, name, "a.item"))) == 3
+    texts = given(tmp_path, "y.json", '{"d": {"a": ["x"]}, "d": {"a": ["y"]}}')
+    with pytest.raises(DataFault, match="the key 'd' stands twice"):
+        list(reading.json_texts(tmp_path, texts, "d.a.item"))
+
+
 def test_harmless_oddities_are_read(tmp_path):
     text = '\ufeff{"info": {},\r\n "data": [{"ü": "snow\u2028man ☃ \\ud83d\\ude00"}]}'
     (row,) = reading.json_rows(tmp_path, given(tmp_path, "x.json", text), "data.item")
