@@ -6,6 +6,7 @@ import json
 import shutil
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import official_root
@@ -59,6 +60,14 @@ def test_the_papers_sizes_are_asked_for(filled):
     assert code == 1
     assert "partial  gqa  test 2" in said
     assert "gqa/testdev_balanced_questions.json, test: 2 examples, but the paper's gqa has 12,578" in said
+
+
+def test_fewer_web_pictures_than_the_papers_are_stated(filled, monkeypatch):
+    part = replace(RELEASES["web_capfilt"].parts["train"], examples=5)
+    parts = {**official_root.small_releases()["web_capfilt"].parts, "train": part}
+    monkeypatch.setitem(RELEASES, "web_capfilt", replace(RELEASES["web_capfilt"], parts=parts))
+    code, said = checked(filled, "web_capfilt")
+    assert (code, said.strip()) == (0, "present  web_capfilt  train 2 of 5, val 1, test 1")
 
 
 def test_a_half_filled_root_says_what_is_there_and_what_is_not(tmp_path, filled, small):

@@ -301,5 +301,48 @@ def test_the_prepared_folder_may_lie_behind_a_link(home, small):
 def test_the_table_says_about_where_sizes_may_differ():
     part = replace(RELEASES["web_capfilt"].parts["train"])
     assert part.suits(13_873_136)
-    assert not part.suits(10_000_000)
-    assert not RELEASES["gqa"].parts["test"].suits(12_577)
+    assert part.suits(10_000_000), "links die"
+    assert not part.suits(15_000_000)
+    assert not part.suits(0)
+    gqa = RELEASES["gqa"].parts["test"]
+    assert [gqa.suits(12_577), gqa.suits(12_577, fewer=True), gqa.suits(0, fewer=True)] == [False, True, False]
+    assert not gqa.suits(12_579, fewer=True)
+
+
+def test_missing_pictures_are_left_out_and_counted_if_wanted(home, small):
+    root, out = home / "official", home / "data/prepared"
+    rows = json.loads((root / "web_capfilt/annotations.json").read_text())
+    (root / "web_capfilt/images" / rows[0]["image"]).unlink()
+    rows.append({"url": "https://example.org/dead.jpg", "caption": "gone"})
+    (root / "web_capfilt/annotations.json").unlink()
+    official_root.write(root, "web_capfilt/annotations.json", rows)
+    for row in json.loads((root / "vizwiz/val.json").read_text())[:1]:
+        (root / "vizwiz/val" / row["image"]).unlink()
+    (root / "msvd_qa/videos/yt2_0_5.avi").unlink()
+    wanted = ["web_capfilt", "vizwiz", "msvd_qa", "gqa"]
+    with pytest.raises(DataFault, match=r"web_capfilt/images.*is missing"):
+        run(home, data__datasets=["web_capfilt"])
+    with pytest.raises(DataFault, match=r"msvd_qa/val_qa\.json, val: 0 examples, but"):
+        run(home, data__datasets=wanted, data__allow_missing=True)
+    official_root.clip(root / "msvd_qa/videos/yt2_0_5.avi")
+    manifest = run(home, data__datasets=wanted, data__allow_missing=True)
+    assert manifest["missing_pictures"] == {"web_capfilt/train": 2, "vizwiz/test": 1}
+    assert manifest["datasets"]["web_capfilt"] == {"train": 1, "val": 1, "test": 1}
+    assert manifest["datasets"]["vizwiz"] == {"test": 1}
+    assert len(load_examples(out, "vizwiz", "test")) == 1
+    assert run(home, data__datasets=wanted, data__allow_missing=True) == manifest, "taken over as it is"
+    with pytest.raises(DataFault, match="is missing"):
+        run(home, data__datasets=wanted)
+
+
+def test_the_size_of_the_vocabulary_is_a_parameter(home, small):
+    out = home / "data/prepared"
+    manifest = run(home, data__datasets=["msvd_qa"])
+    assert len(load_examples(out, "msvd_qa", "test")[0].candidates) == 1000
+    assert manifest["answers_covered"] == {"msvd_qa/test": 100.0, "msvd_qa/val": 100.0}
+    official_root.write(root := home / "official", "x.json", [
+        {"answer": answer, "id": 300 + k, "question": "what?", "video_id": 3} for k, answer in enumerate(("cut", "cook", "sing"))
+    ]).replace(root / "msvd_qa/test_qa.json")
+    manifest = run(home, data__datasets=["msvd_qa"], data__answer_vocabulary=2)
+    assert load_examples(out, "msvd_qa", "test")[0].candidates == ("cut", "cook")
+    assert manifest["answers_covered"] == {"msvd_qa/test": 66.7, "msvd_qa/val": 100.0}

@@ -211,7 +211,11 @@ def archive_faults(root: Path, file: str) -> Iterator[DataFault]:
 def lines(finding: Finding) -> Iterator[str]:
     """A finding for people to read."""
     release = RELEASES[finding.dataset]
-    sizes = ", ".join(f"{split} {size:,}" for split, size in finding.sizes.items())
+    sizes = ", ".join(
+        f"{split} {size:,}" + (f" of {part.examples:,}" if part.fewer and size < part.examples else "")
+        for split, size in finding.sizes.items()
+        for part in (release.parts[split],)
+    )
     sizes += f"from the hub: {finding.origin}; its pictures are checked when it is prepared" * bool(
         finding.origin
     )

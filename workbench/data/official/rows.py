@@ -23,6 +23,10 @@ class DataFault(ValueError):
         return f"{file}{', ' if place else ''}{place}: {problem}; {remedy}"
 
 
+class NoPicture(DataFault):
+    """The picture of a record is not there, though nothing is wrong otherwise."""
+
+
 Note = Callable[[DataFault], None]
 
 
