@@ -161,9 +161,13 @@ def _state(path: Path) -> list[Any]:
     return [path.stat().st_size, path.stat().st_mtime_ns] if path.exists() else []
 
 
-def _listing(folder: Path) -> list[int]:
-    """When something came into a folder or went, nothing if there is no folder."""
-    return [folder.stat().st_mtime_ns] if folder.is_dir() else []
+def _listing(folder: Path) -> list[Any]:
+    """When something last came into a folder or its folders, or went; nothing if it is not there."""
+    if not folder.is_dir():
+        return []
+    with os.scandir(folder) as entries:
+        shards = sorted([entry.name, entry.stat().st_mtime_ns] for entry in entries if entry.is_dir())
+    return [folder.stat().st_mtime_ns, shards]
 
 
 def _made_before(part: Part, wanted: str) -> dict[str, Any] | None:
