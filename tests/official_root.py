@@ -263,13 +263,13 @@ def _reasoning(root: Path) -> None:
 
 def _dialogues(root: Path) -> None:
     talk = [
-        {"question": k % 3, "answer": (k + 1) % 4, "gt_index": k % 4, "answer_options": [3, 2, 1, 0]}
+        {"question": k % 3, "answer": (k + 1) % 4, "gt_index": k % 4, "answer_options": [3, 2, 1, 0, *range(4, 100)]}
         for k in range(10)
     ]
     dialogs = [{"image_id": 185565 + i, "caption": "a man on a horse", "dialog": talk} for i in range(2)]
     tables = {
         "questions": ["is it sunny", "is he old", "any trees"],
-        "answers": ["yes", "no", "i can't tell", "2"],
+        "answers": ["yes", "no", "i can't tell", "2", *(f"answer {k}" for k in range(4, 100))],
     }
     for i in range(2):
         picture(root, f"visdial/VisualDialog_val2018/VisualDialog_val2018_{185565 + i:012d}.jpg")
@@ -278,7 +278,7 @@ def _dialogues(root: Path) -> None:
         "visdial/visdial_1.0_val.json",
         {"version": "1.0", "split": "val", "data": {"dialogs": dialogs, **tables}},
     )
-    dense = [{"image_id": 185565, "round_id": 2, "gt_relevance": [0.0, 0.4, 1.0, 0.0]}]
+    dense = [{"image_id": 185565, "round_id": 2, "gt_relevance": [0.0, 0.4, 1.0, *[0.0] * 97]}]
     write(root, "visdial/visdial_1.0_val_dense_annotations.json", dense)
 
 
@@ -312,6 +312,7 @@ def _others(root: Path) -> None:
 
 
 def _videos(root: Path) -> None:
+    others = tuple(f"word {k:03}" for k in range(998))  # to a thousand answers
     for dataset, stem, ending in (("msvd_qa", "vid", "avi"), ("msrvtt_qa", "video", "mp4")):
         for split, number in (("train", 1), ("val", 2), ("test", 3)):
             rows = [
@@ -321,7 +322,7 @@ def _videos(root: Path) -> None:
                     "question": "what is a man doing?",
                     "video_id": number,
                 }
-                for k, answer in enumerate(("cut", "cut", "cook"))
+                for k, answer in enumerate(("cut", "cut", "cook", *others * (split == "train")))
             ]
             write(root, f"{dataset}/{split}_qa.json", rows)
             if split != "train":

@@ -116,11 +116,16 @@ def check_data(
     jobs: Annotated[int, typer.Option("--jobs", "-j", help="pictures side by side")] = 2,
 ) -> None:
     """Say which official datasets are there, what is wrong with them, and where to get the others."""
+    well = explained(lambda: _checked(root, datasets or [], quick, jobs))
+    raise typer.Exit(0 if well else 1)
+
+
+def _checked(root: Path, datasets: list[str], quick: bool, jobs: int) -> bool:
     from workbench.data.official import check
 
-    names = explained(lambda: check.named(datasets or ()))
+    names = check.named(datasets)
     if not root.is_dir():
-        sys.exit(f"error: {root} is not a folder; put the official files below one")
+        raise ValueError(f"{root} is not a folder; put the official files below one")
     examination, well = check.Check(root, not quick, jobs), True
     for name in names:
         finding = examination.dataset(name)
@@ -130,7 +135,7 @@ def check_data(
     for expected, sentence in examination.shared():
         well = well and expected
         typer.echo(f"{'shared  ' if expected else 'LEAK    '} {sentence}")
-    raise typer.Exit(0 if well else 1)
+    return well
 
 
 @data.command("pin")

@@ -1,5 +1,6 @@
 import io
 import os
+import tracemalloc
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
@@ -82,6 +83,37 @@ def test_an_archive_member_that_unpacks_to_gigabytes_is_not_unpacked(root, monke
             open_image(root, ref)
 
 
+def test_a_member_that_lies_about_its_size_is_not_unpacked_either(root):
+    size, lie = 40_000_000, 1000
+    with zipfile.ZipFile(root / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("zeros.png", b"\0" * size)
+    data = (root / "bomb.zip").read_bytes()
+    (root / "bomb.zip").write_bytes(data.replace(size.to_bytes(4, "little"), lie.to_bytes(4, "little")))
+    tracemalloc.start()
+    with pytest.raises(ImageError, match=r"bomb\.zip/zeros\.png.*cannot be read"):
+        open_image(root, "bomb.zip/zeros.png")
+    assert tracemalloc.get_traced_memory()[1] < size / 4
+    tracemalloc.stop()
+    with zipfile.ZipFile(root / "lzma.zip", "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("zeros.png", b"\0" * size)
+    with pytest.raises(ImageError, match="neither stored nor deflated"):
+        open_image(root, "lzma.zip/zeros.png")
+
+
+def test_members_may_be_named_from_the_folder_itself(root):
+    with zipfile.ZipFile(root / "dot.zip", "w") as archive:
+        archive.writestr("./", b"")
+        archive.writestr("./a/0.png", encoded(5))
+    assert holds(root, "dot.zip/a/0.png")
+    assert content_key(root, "dot.zip/a/0.png") == sha256(encoded(5)).hexdigest()
+
+
+def test_a_name_that_no_disk_takes_is_not_there(root):
+    assert not holds(root, "x" * 300 + ".png")
+    with pytest.raises(ImageError, match="does not exist"):
+        open_image(root, "x" * 300 + ".png")
+
+
 def test_pictures_of_a_data_root_are_read_through_the_prepared_folder_that_names_it(root):
     place = root.parent / "official"
     place.mkdir()
@@ -94,9 +126,18 @@ def test_pictures_of_a_data_root_are_read_through_the_prepared_folder_that_names
     assert content_key(root, "there.png") == sha256(encoded(3)).hexdigest()
     assert content_key(root, "plain.png") == sha256(encoded()).hexdigest()
     assert [holds(root, ref) for ref in ("there.png", "plain.png", "absent.png")] == [True, True, False]
+    assert not holds(root, "there.png", own=True)
+    with pytest.raises(ImageError, match="does not exist"):
+        open_image(root, "there.png", own=True)
     for ref, says in (("absent.png", "does not exist"), ("out.png", "outside the data root")):
         with pytest.raises(ImageError, match=says):
             open_image(root, ref)
+
+
+@pytest.mark.parametrize("text", ["[]", '{"data_root": ["x"]}', "{}"])
+def test_a_manifest_without_a_data_root_leads_nowhere(root, text):
+    (root / "manifest.json").write_text(text)
+    assert not holds(root, "there.png")
 
 
 @pytest.mark.parametrize("ref", ["absent.png", "absent.zip/a.png", "scenes/pool.zip/deep/99.png", "scenes"])

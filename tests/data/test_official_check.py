@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import official_root
@@ -57,6 +60,14 @@ def test_the_papers_sizes_are_asked_for(filled):
     assert code == 1
     assert "partial  gqa  test 2" in said
     assert "gqa/testdev_balanced_questions.json, test: 2 examples, but the paper's gqa has 12,578" in said
+
+
+def test_fewer_web_pictures_than_the_papers_are_stated(filled, monkeypatch):
+    part = replace(RELEASES["web_capfilt"].parts["train"], examples=5)
+    parts = {**official_root.small_releases()["web_capfilt"].parts, "train": part}
+    monkeypatch.setitem(RELEASES, "web_capfilt", replace(RELEASES["web_capfilt"], parts=parts))
+    code, said = checked(filled, "web_capfilt")
+    assert (code, said.strip()) == (0, "present  web_capfilt  train 2 of 5, val 1, test 1")
 
 
 def test_a_half_filled_root_says_what_is_there_and_what_is_not(tmp_path, filled, small):
@@ -160,10 +171,62 @@ def test_a_picture_that_is_trained_on_and_tested_is_named(tmp_path, small):
     assert "shared   visdial/VisualDialog_val2018" in said
 
 
+def test_a_held_in_test_that_others_train_on_is_named_and_no_error(tmp_path, small):
+    root = official_root.fill(tmp_path / "root")
+    rows = json.loads((root / "aokvqa/aokvqa_v1p0_train.json").read_text())
+    rows = [{**row, "image_id": 104} for row in rows]  # of Karpathy's test
+    official_root.write(root, "aokvqa/aokvqa_v1p0_train.json", rows)
+    known = Image.open(root / "coco/val2014/COCO_val2014_000000000104.jpg")
+    web = json.loads((root / "web_capfilt/annotations.json").read_text())[0]["image"]
+    known.save(root / "web_capfilt/images" / web)
+    code, said = checked(root, "coco_caption", "aokvqa", "aokvqa_qg", "web_capfilt")
+    shared = [line for line in said.splitlines() if line.startswith(("shared", "LEAK"))]
+    why = "both are held-in, where the paper keeps nothing apart; its score counts known pictures"
+    both = "coco_caption are in the training of aokvqa (coco/000000000104)"
+    assert f"shared   1 pictures of {both}; {why}" in shared
+    looks = f"coco/val2014/COCO_val2014_000000000104.jpg of coco_caption looks like web_capfilt/images/{web}"
+    assert f"shared   {looks} in the training of web_capfilt; look at both" in shared
+    assert not [line for line in shared if "of aokvqa_qg are in the training of aokvqa " in line]
+    assert code == 0, said
+
+
+def packed(folder: Path, archive: Path, prefix: str) -> None:
+    """Puts a folder's files into an archive, in place of the folder."""
+    with zipfile.ZipFile(archive, "w") as target:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                target.write(path, prefix + path.relative_to(folder).as_posix())
+    shutil.rmtree(folder)
+
+
+def test_archives_may_hold_folders(tmp_path, small):
+    root = official_root.fill(tmp_path / "root")
+    for split in ("val", "test"):  # as ScienceQA distributes them
+        folder = root / "scienceqa/images" / split
+        packed(folder, folder.with_suffix(".zip"), f"{split}/")
+    packed(root / "web_capfilt/images", root / "web_capfilt/images.zip", "")  # of shards
+    packed(root / "gqa/images", root / "gqa/images.zip", "./")
+    packed(root / "vizwiz", root / "vizwiz.zip", "vizwiz/")
+    with zipfile.ZipFile(root / "vizwiz.zip") as archive:
+        archive.extract("vizwiz/val.json", root)
+    examination = Check(root)
+    for name in ("scienceqa", "web_capfilt", "gqa", "vizwiz"):
+        assert examination.dataset(name).state == "present", name
+
+
+def test_a_manifest_in_the_root_leads_to_no_other_place(tmp_path, small):
+    root = official_root.fill(tmp_path / "root")
+    official_root.picture(tmp_path / "outside", "gqa/images/n161313.jpg")
+    (root / "gqa/images/n161313.jpg").unlink()
+    official_root.write(root, "manifest.json", {"data_root": "../outside"})
+    assert "n161313.jpg, the picture of gqa_20130: is missing" in checked(root, "gqa")[1]
+
+
 def test_unsafe_archives_are_refused(tmp_path):
     link = zipfile.ZipInfo("images/link.jpg")
     link.external_attr = 0o120777 << 16
     with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        archive.writestr("./", b"")
         archive.writestr("images/good.jpg", b"x")
         archive.writestr("../evil.jpg", b"x")
         archive.writestr("/etc/evil.jpg", b"x")
@@ -176,6 +239,74 @@ def test_unsafe_archives_are_refused(tmp_path):
     ]
     (tmp_path / "y.zip").write_bytes((tmp_path / "x.zip").read_bytes()[:-30])
     assert ["is damaged" in str(fault) for fault in archive_faults(tmp_path, "y.zip")] == [True]
+
+
+ODD = {
+    "vsr: a name of 5,000 digits": (
+        "vsr/test.jsonl",
+        '{"image": "' + "1" * 5000 + '.jpg", "label": 1, "caption": "x"}',
+        "vsr/test.jsonl, line 1: the image '1111",
+    ),
+    "textvqa: tokens are a number": (
+        "textvqa/TextVQA_Rosetta_OCR_v0.2_val.json",
+        '{"data": [{"image_id": "val0", "ocr_tokens": 5}]}',
+        "record 0: the field 'ocr_tokens' has to be a list, not 5",
+    ),
+    "textvqa: tokens are an object": (
+        "textvqa/TextVQA_Rosetta_OCR_v0.2_val.json",
+        '{"data": [{"image_id": "val0", "ocr_tokens": {"a": 1}}]}',
+        "record 0: the field 'ocr_tokens' has to be a list, not {'a': 1}",
+    ),
+    "vizwiz: a name that no disk takes": (
+        "vizwiz/val.json",
+        '[{"image": "' + "x" * 300 + '.jpg", "question": "q", "answers": [{"answer": "a"}]}]',
+        "xxx.jpg, the picture of vizwiz_xx",
+    ),
+    "msvd_qa: the other format was read": (
+        "msvd_qa/test.csv",
+        "video,question,answer,qid\n3,q,cut,1\n",
+        "msvd_qa/test.csv, test: 1 examples, but the paper's msvd_qa has 3",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ODD)
+def test_odd_content_is_named(tmp_path, small, case):
+    file, text, says = ODD[case]
+    root = official_root.fill(tmp_path / "root")
+    (root / "msvd_qa/test_qa.json").unlink()
+    official_root.write(root, file, text)
+    assert says in checked(root, case.partition(":")[0])[1]
+
+
+def test_a_file_in_place_of_a_folder_is_named(tmp_path, small):
+    root = official_root.fill(tmp_path / "root")
+    shutil.rmtree(root / "iconqa/test/choose_txt")
+    (root / "iconqa/test/choose_txt").write_text("x")
+    assert "iconqa/test/choose_txt: has to be a folder of questions; unpack" in checked(root, "iconqa")[1]
+
+
+@pytest.mark.parametrize(
+    ("pins", "says"),
+    [
+        ("{", "hub.json: cannot be read (Expecting property name"),
+        ("[]", "hub.json: has to map datasets"),
+        ('{"gqa": {"repo": "lmms-lab/GQA", "revision": "main"}}', "the revision 'main' is no commit"),
+        ('{"gqa": {"repo": "lmms-lab/GQA", "revision": null}}', "the revision '' is no commit"),
+        ('{"gqa": {"repo": "a\\u0000b"}}', "the revision '' is no commit"),
+    ],
+)
+def test_a_wrong_list_of_hub_copies_is_one_sentence(tmp_path, pins, says):
+    official_root.write(tmp_path, "hub.json", pins)
+    done = CliRunner().invoke(app, ["data", "check", str(tmp_path), "gqa"])
+    assert str(done.exception).startswith("error: hub.json")
+    assert says in str(done.exception)
+
+
+def test_a_library_that_is_not_installed_is_one_sentence(filled, small, monkeypatch):
+    monkeypatch.setitem(sys.modules, "imagehash", None)
+    done = CliRunner().invoke(app, ["data", "check", str(filled), "gqa"])
+    assert str(done.exception) == "error: imagehash is not installed: run `pip install -e '.[official]'`"
 
 
 def test_what_cannot_be_checked_is_one_sentence(tmp_path):

@@ -121,6 +121,18 @@ def test_a_picture_that_many_questions_show_is_kept_once(tmp_path):
     assert len({example.images for example in examples}) == 1
 
 
+def test_one_of_ten_answers_may_be_empty_and_not_all(tmp_path):
+    official_root.write(tmp_path, "hub.json", {"vqav2": {"repo": "hub/VQAv2"}})
+    answers = [{"answer": text, "answer_id": k} for k, text in enumerate(["tea", "", *["tea"] * 8])]
+    row = {"question_id": 1030, "question": "What?", "answers": answers, "image": encoded(3)}
+    empty = {**row, "question_id": 1031, "answers": [{"answer": "", "answer_id": 1}]}
+    repository(tmp_path, "VQAv2", {"default": ("validation", [row, empty], ["image"])})
+    found = hub.examples(tmp_path, "vqav2", "test", tmp_path / "x.zip")
+    assert next(found).references == ("tea", "", *["tea"] * 8)
+    with pytest.raises(DataFault, match="validation row 1: has no answer that is not empty"):
+        next(found)
+
+
 def test_a_damaged_picture_is_named(tmp_path):
     broken = {**encoded(4), "bytes": encoded(4)["bytes"][:40]}
     row = {"question_id": "VizWiz_val_1.jpg", "question": "What?", "answers": ["tea"] * 10, "image": broken}

@@ -140,6 +140,11 @@ def test_a_wrong_size_is_refused(home):
     assert not names(home / "data/.prepared.official")
 
 
+def test_a_fault_comes_back_from_another_process(home):
+    with pytest.raises(DataFault, match="test: 2 examples, but the paper's gqa has 12,578"):
+        prepare(config(data__datasets=["gqa", "vsr"]), home / "data/prepared", workers=2, root=home)
+
+
 def test_missing_files_are_all_named_at_once(home, small):
     (home / "official/okvqa/mscoco_train2014_annotations.json").unlink()
     (home / "official/vsr/test.jsonl").unlink()
@@ -193,6 +198,12 @@ def test_shared_images_are_recorded(home, small):
     official_root.write(home / "official", "vsr/test.jsonl", official_root.lines(rows))
     manifest = run(home, data__datasets=["vsr", "vqav2", "okvqa", "gqa"])
     assert manifest["shared_images"] == {"vsr": {"vqav2": 1, "okvqa": 1}}
+    rows = json.loads((home / "official/aokvqa/aokvqa_v1p0_train.json").read_text())
+    (home / "official/aokvqa/aokvqa_v1p0_train.json").unlink()
+    rows = [{**row, "image_id": 104} for row in rows]
+    official_root.write(home / "official", "aokvqa/aokvqa_v1p0_train.json", rows)
+    manifest = run(home, data__datasets=["coco_caption", "aokvqa", "aokvqa_qg"])
+    assert manifest["shared_images"] == {"coco_caption": {"aokvqa": 1, "aokvqa_qg": 1}}
 
 
 def test_evaluation_is_drawn_when_there_is_more_than_wanted(home, small):
@@ -246,8 +257,95 @@ def test_frames_of_a_video_that_was_replaced_are_made_again(home, small):
     assert zipfile.ZipFile(archive).read("0.png") != before
 
 
+def test_pictures_that_moved_are_looked_for_again(home, small):
+    root, out = home / "official", home / "data/prepared"
+    run(home, data__datasets=["gqa", "msvd_qa"])
+    with zipfile.ZipFile(root / "gqa/images.zip", "w") as archive:
+        archive.write(root / "gqa/images/n161313.jpg", "images/n161313.jpg")
+    (root / "gqa/images/n161313.jpg").unlink()
+    (root / "gqa/images").rmdir()
+    (root / "msvd_qa/videos/yt3_0_5.avi").unlink()
+    official_root.clip(root / "msvd_qa/videos/yt3_0_5.mp4")
+    run(home, data__datasets=["gqa", "msvd_qa"])
+    for name, where in (("gqa", "gqa/images.zip/images/n161313.jpg"), ("msvd_qa", "msvd_qa/videos/yt3_0_5.mp4.zip/0.png")):
+        ref = load_examples(out, name, "test")[0].images[0]
+        assert ref == where
+        assert open_image(out, ref).size == (64, 48)
+    with zipfile.ZipFile(root / "gqa/images.zip", "a") as archive:  # another archive, another place in it
+        archive.writestr("more.jpg", b"")
+    before = json.loads((out / "gqa/test.state.json").read_text())
+    run(home, data__datasets=["gqa"])
+    assert json.loads((out / "gqa/test.state.json").read_text()) != before
+
+
+@pytest.mark.parametrize("damage", [None, b"", b"{", b"PK"])
+@pytest.mark.parametrize("name", ["gqa/test.parquet", "gqa/test.state.json", "ivqa/videos/-abc_12.mp4.zip"])
+def test_what_was_damaged_or_deleted_since_is_made_again(home, small, name, damage):
+    whole = run(home, data__datasets=["gqa", "ivqa"])
+    path = home / "data/prepared" / name
+    path.unlink()
+    if damage is not None:
+        path.write_bytes(damage)
+    assert run(home, data__datasets=["gqa", "ivqa"]) == whole
+    assert load_examples(home / "data/prepared", "gqa", "test")
+
+
+def test_the_prepared_folder_may_lie_behind_a_link(home, small):
+    (home / "far/away/from/here").mkdir(parents=True)
+    (home / "data").symlink_to(home / "far/away/from/here")
+    run(home, data__datasets=["gqa"])
+    out = home / "data/prepared"
+    assert open_image(out, load_examples(out, "gqa", "test")[0].images[0]).size == (64, 48)
+
+
 def test_the_table_says_about_where_sizes_may_differ():
     part = replace(RELEASES["web_capfilt"].parts["train"])
     assert part.suits(13_873_136)
-    assert not part.suits(10_000_000)
-    assert not RELEASES["gqa"].parts["test"].suits(12_577)
+    assert part.suits(10_000_000), "links die"
+    assert not part.suits(15_000_000)
+    assert not part.suits(0)
+    gqa = RELEASES["gqa"].parts["test"]
+    assert [gqa.suits(12_577), gqa.suits(12_577, fewer=True), gqa.suits(0, fewer=True)] == [False, True, False]
+    assert not gqa.suits(12_579, fewer=True)
+
+
+def test_missing_pictures_are_left_out_and_counted_if_wanted(home, small):
+    root, out = home / "official", home / "data/prepared"
+    rows = json.loads((root / "web_capfilt/annotations.json").read_text())
+    (root / "web_capfilt/images" / rows[0]["image"]).unlink()
+    rows.append({"url": "https://example.org/dead.jpg", "caption": "gone"})
+    (root / "web_capfilt/annotations.json").unlink()
+    official_root.write(root, "web_capfilt/annotations.json", rows)
+    for row in json.loads((root / "vizwiz/val.json").read_text())[:1]:
+        (root / "vizwiz/val" / row["image"]).unlink()
+    (root / "msvd_qa/videos/yt2_0_5.avi").unlink()
+    wanted = ["web_capfilt", "vizwiz", "msvd_qa", "gqa"]
+    with pytest.raises(DataFault, match=r"web_capfilt/images.*is missing"):
+        run(home, data__datasets=["web_capfilt"])
+    with pytest.raises(DataFault, match=r"msvd_qa/val_qa\.json, val: 0 examples, but"):
+        run(home, data__datasets=wanted, data__allow_missing=True)
+    official_root.clip(root / "msvd_qa/videos/yt2_0_5.avi")
+    manifest = run(home, data__datasets=wanted, data__allow_missing=True)
+    assert manifest["missing_pictures"] == {"web_capfilt/train": 2, "vizwiz/test": 1}
+    assert manifest["datasets"]["web_capfilt"] == {"train": 1, "val": 1, "test": 1}
+    assert manifest["datasets"]["vizwiz"] == {"test": 1}
+    assert len(load_examples(out, "vizwiz", "test")) == 1
+    assert run(home, data__datasets=wanted, data__allow_missing=True) == manifest, "taken over as it is"
+    official_root.picture(root, f"web_capfilt/images/{rows[0]['image']}")  # fetched after all, into its shard
+    manifest = run(home, data__datasets=wanted, data__allow_missing=True)
+    assert manifest["missing_pictures"] == {"web_capfilt/train": 1, "vizwiz/test": 1}
+    with pytest.raises(DataFault, match=r"record 4: names no image file, only a url; .* set data.allow_missing"):
+        run(home, data__datasets=wanted)
+
+
+def test_the_size_of_the_vocabulary_is_a_parameter(home, small):
+    out = home / "data/prepared"
+    manifest = run(home, data__datasets=["msvd_qa"])
+    assert len(load_examples(out, "msvd_qa", "test")[0].candidates) == 1000
+    assert manifest["answers_covered"] == {"msvd_qa/test": 100.0, "msvd_qa/val": 100.0}
+    official_root.write(root := home / "official", "x.json", [
+        {"answer": answer, "id": 300 + k, "question": "what?", "video_id": 3} for k, answer in enumerate(("cut", "cook", "sing"))
+    ]).replace(root / "msvd_qa/test_qa.json")
+    manifest = run(home, data__datasets=["msvd_qa"], data__answer_vocabulary=2)
+    assert load_examples(out, "msvd_qa", "test")[0].candidates == ("cut", "cook")
+    assert manifest["answers_covered"] == {"msvd_qa/test": 66.7, "msvd_qa/val": 100.0}

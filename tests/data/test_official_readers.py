@@ -109,12 +109,13 @@ def test_both_schemas_of_vsr_are_read(root):
 
 def test_visual_dialog_is_looked_up_in_its_tables(root):
     first, second = read("visdial", "test", root)[:2]
-    assert first.candidates == ("2", "i can't tell", "no", "yes")
+    assert first.candidates[:5] == ("2", "i can't tell", "no", "yes", "answer 4")
+    assert len(first.candidates) == 100
     assert first.references == ("2",)
     assert first.fields["history"] == "a man on a horse."
     assert second.fields["history"] == "a man on a horse. is it sunny? no."
     assert second.fields["question"] == "is he old"
-    assert second.fields["relevance"] == "0.0 0.4 1.0 0.0"
+    assert second.fields["relevance"].startswith("0.0 0.4 1.0 0.0 ")
     assert "relevance" not in first.fields
 
 
@@ -132,16 +133,18 @@ def test_scienceqa_takes_problems_with_an_image(root):
 
 def test_videos_are_found_by_mapping_and_ranked_by_training_answers(root):
     example = read("msvd_qa", "test", root)[2]
-    assert example.candidates == ("cut", "cook")
+    assert example.candidates[:3] == ("cut", "cook", "word 000")
+    assert len(example.candidates) == 1000
     assert example.references == ("cook",)
     assert example.images == tuple(f"msvd_qa/videos/yt3_0_5.avi.zip/{k}.png" for k in range(4))
     assert read("ivqa", "test", root)[0].references == ("milk", "milk", "cream", "milk")
 
 
 def test_msvd_is_read_from_csv_as_well(root, tmp_path):
-    for split in ("train", "test"):
-        text = "video,width,height,question,answer,qid\n1451,600,480,who opened it,someone,37348\n"
-        official_root.write(tmp_path, f"msvd_qa/{split}.csv", text)
+    for split, size in (("train", 1000), ("test", 1)):
+        rows = "".join(f"1451,600,480,who opened it,someone {k},{37348 + k}\n" for k in range(size))
+        head = "video,width,height,question,answer,qid\n"
+        official_root.write(tmp_path, f"msvd_qa/{split}.csv", head + rows)
     (example,) = read("msvd_qa", "test", tmp_path)
     assert (example.example_id, example.image_id) == ("msvd_qa_37348", "msvd_qa/vid1451")
 
@@ -218,6 +221,33 @@ def test_a_table_that_is_too_short_is_named(root, tmp_path):
     official_root.write(tmp_path, "visdial/visdial_1.0_val.json", content)
     with pytest.raises(DataFault, match=r"record 0, dialog\[0\]: points to number 3 of answers"):
         read("visdial", "test", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("options", "relevance", "says"),
+    [
+        ([3, 2, 1, 0], [0.0] * 100, r"record 0, dialog\[0\]: has 4 answer_options, not 100"),
+        (list(range(100)), [0.0, 0.4], r"record 0, dialog\[1\]: has 2 relevances in .*dense.*, not 100"),
+        (list(range(100)), 5, r"annotations\.json, record 0: the field 'gt_relevance' has to be a list"),
+        (list(range(100)), ["x"] * 100, "the field 'gt_relevance' has to be a list of numbers"),
+    ],
+)
+def test_a_round_has_a_hundred_options(root, tmp_path, options, relevance, says):
+    content = json.loads((root / "visdial/visdial_1.0_val.json").read_text())
+    content["data"]["dialogs"][0]["dialog"][0]["answer_options"] = options
+    official_root.write(tmp_path, "visdial/visdial_1.0_val.json", content)
+    dense = [{"image_id": 185565, "round_id": 2, "gt_relevance": relevance}]
+    official_root.write(tmp_path, "visdial/visdial_1.0_val_dense_annotations.json", dense)
+    with pytest.raises(DataFault, match=says):
+        read("visdial", "test", tmp_path)
+
+
+def test_too_few_answers_for_the_vocabulary_are_named(root, tmp_path):
+    rows = [{"answer": "cut", "id": 1, "question": "what?", "video_id": 1}]
+    for split in ("train", "test"):
+        official_root.write(tmp_path, f"msrvtt_qa/{split}_qa.json", rows)
+    with pytest.raises(DataFault, match=r"msrvtt_qa/train_qa\.json: holds too few.*answer_vocabulary"):
+        read("msrvtt_qa", "test", tmp_path)
 
 
 def test_web_capfilt_without_pictures_says_what_to_do(tmp_path):

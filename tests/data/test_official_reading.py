@@ -28,6 +28,8 @@ def given(root, name, data):
         ('[{"a": 1}] more', "is broken or cut off"),
         ("[" * 5000, "is broken or cut off"),
         ("[3]", "record 0: has to be an object, not 3"),
+        ('[{"a": ' + "[" * 20_000 + "]" * 20_000 + "}]", "record 0: is nested more than 64 deep"),
+        ('[{"a": ' + "1" * 5000 + "}]", "is broken or cut off"),
         ('{"a": 1}', "holds no list of records"),
         ("", "is empty"),
         ("  \r\n", "is empty"),
@@ -46,6 +48,30 @@ def test_what_is_no_json_list_is_refused(tmp_path, data, says):
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("data", "prefix", "key"),
+    [
+        ('{"a": [{"n": 1}], "b": 3, "a" : [{"n": 2}]}', "a.item", "a"),
+        ('{"d": {"x": [{"n": 1}]}, "d": {"x": [{"n": 2}]}}', "d.x.item", "d"),
+        ('{"d": {"x": [{"n": 1}], "y": [], "x": [{"n": 2}]}}', "d.x.item", "x"),
+        ('{"a": [' + ", ".join(['{"n": 1}'] * 30_000) + '], "a": [{"n": 2}]}', "a.item", "a"),
+    ],
+)
+def test_a_key_that_stands_twice_above_the_records_is_refused(tmp_path, data, prefix, key):
+    given(tmp_path, "x.json", data)
+    with pytest.raises(DataFault, match=rf"x\.json: the key '{key}' stands twice; remove one of the two"):
+        list(reading.json_rows(tmp_path, "x.json", prefix))
+
+
+def test_the_same_key_in_other_places_is_no_repetition(tmp_path):
+    rows = [{"a": [1], "text": 'say "a": ', "d": {"a": k}} for k in range(3)]
+    name = given(tmp_path, "x.json", json.dumps({"d": {"a": 1}, "a": rows}))
+    assert len(list(reading.json_rows(tmp_path, name, "a.item"))) == 3
+    texts = given(tmp_path, "y.json", '{"d": {"a": ["x"]}, "d": {"a": ["y"]}}')
+    with pytest.raises(DataFault, match="the key 'd' stands twice"):
+        list(reading.json_texts(tmp_path, texts, "d.a.item"))
+
+
 def test_harmless_oddities_are_read(tmp_path):
     text = '\ufeff{"info": {},\r\n "data": [{"ü": "snow\u2028man ☃ \\ud83d\\ude00"}]}'
     (row,) = reading.json_rows(tmp_path, given(tmp_path, "x.json", text), "data.item")
@@ -53,7 +79,7 @@ def test_harmless_oddities_are_read(tmp_path):
 
 
 def test_a_missing_file_says_how_to_get_it(tmp_path):
-    with pytest.raises(DataFault, match=r"does not exist.*workbench data check"):
+    with pytest.raises(DataFault, match=r"absent\.json: is missing; `workbench data check"):
         list(reading.json_rows(tmp_path, "absent.json"))
 
 
@@ -77,6 +103,9 @@ def test_a_line_beyond_the_limit_is_refused(tmp_path, monkeypatch):
         ('{"a": 1}\n\n{"a": NaN}\n', "line 3: is broken or cut off (NaN is no JSON)"),
         ('{"a": 1}\n{"a"', "line 2: is broken or cut off"),
         ("[1]\n", "line 1: has to be an object"),
+        ('{"a": ' + "[" * 900 + "]" * 900 + "}\n", "line 1: is nested more than 64 deep"),
+        ("[" * 900 + "]" * 900 + "\n", "line 1: has to be an object"),
+        ('{"a": ' + "1" * 5000 + "}\n", "line 1: is broken"),
         (b'{"a": "\xff"}\n', "line 1: is not UTF-8"),
         ('{"a": ' + "[" * 100_000 + "\n", "line 1: is broken"),
     ],
@@ -102,6 +131,20 @@ def test_csv_rows_that_do_not_fit_are_named(tmp_path, data):
         list(reading.csv_rows(tmp_path, given(tmp_path, "x.csv", data)))
 
 
+def test_a_folder_in_place_of_a_file_is_named(tmp_path):
+    (tmp_path / "x.jsonl").mkdir()
+    with pytest.raises(DataFault, match=r"x\.jsonl: cannot be read \(Is a directory\); put the file itself"):
+        list(reading.line_rows(tmp_path, "x.jsonl"))
+
+
+def test_numbers_that_no_database_holds_are_refused(tmp_path):
+    text = '{"a": "' + "1" * 5000 + '", "b": ' + str(2**63) + "}\n"
+    (row,) = reading.line_rows(tmp_path, given(tmp_path, "x.jsonl", text))
+    for wrong in (lambda: row.number("a"), lambda: row.number("b"), lambda: row.name("b")):
+        with pytest.raises(DataFault, match=r"line 1: the field '[ab]' has to be "):
+            wrong()
+
+
 def test_half_a_surrogate_is_refused(tmp_path):
     (row,) = reading.line_rows(tmp_path, given(tmp_path, "x.jsonl", '{"a": "\\ud83d"}'))
     with pytest.raises(DataFault, match="line 1: the field 'a' holds half a surrogate pair"):
@@ -120,7 +163,7 @@ def test_a_dict_by_name_may_hold_a_name_twice_but_no_key(tmp_path):
 def test_joins_keep_order_and_tell_what_was_seen():
     found = Lookup([("a", 1), ("b", {"x": "ü"}), ("a", 2)])
     assert (found.get("a"), found.get("c"), found.at(1)) == ([1, 2], [], {"x": "ü"})
-    for wrong in (3, -1):
+    for wrong in (3, -1, 2**63, 10**30):
         with pytest.raises(IndexError):
             found.at(wrong)
     seen = Seen()

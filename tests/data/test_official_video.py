@@ -35,10 +35,11 @@ def test_frames_are_written_once_and_read_as_pictures(tmp_path):
         assert archive.comment == video.stamp(tmp_path, "v/a.mp4")
 
 
-@pytest.mark.parametrize("name", ["a.mp4", "a.avi"])
+@pytest.mark.parametrize("name", ["a.mp4", "a.avi", "a.mkv", "a.webm"])
 def test_a_truncated_clip_is_refused(tmp_path, name):
-    path = official_root.clip(tmp_path / name, 40)
+    path = official_root.clip(tmp_path / name, 40, codec="libvpx" if name == "a.webm" else "mpeg4")
     data = path.read_bytes()
+    assert len(video.frames(tmp_path, name)) == 4
     for share in (0.0, 0.3, 0.6, 0.8):
         path.write_bytes(data[: int(share * len(data))])
         with pytest.raises(DataFault, match=rf"^{name}.*get the video again"):

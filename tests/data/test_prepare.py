@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import os
+import signal
 from pathlib import Path
 
 import pyarrow as pa
@@ -107,6 +109,17 @@ def test_an_interrupted_run_leaves_what_was_there(tmp_path: Path, monkeypatch: p
     with pytest.raises(OSError, match="no space left"):
         prepare(CONFIG, tmp_path / "prepared", workers=1)
     assert contents(tmp_path) == {"prepared/old": b"old"}
+
+
+def killed(number: int) -> int:
+    if number == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def test_a_killed_process_is_one_sentence() -> None:
+    with pytest.raises(PreparedError, match="was killed, as happens when memory runs out"):
+        list(room.in_parallel(killed, [0, 1, 2], 2))
 
 
 def test_mistakes_are_named(prepared: Path, tmp_path: Path) -> None:

@@ -60,6 +60,14 @@ def test_lavis_makes_digits_of_the_answer_only():
     assert metrics.vqa_accuracy_lavis("2", ["2."] * 9 + ["3"]) == 100  # the full stop goes on both sides
 
 
+def test_vizwiz_normalises_the_answer_and_never_the_annotators():
+    assert metrics.vqa_accuracy_vizwiz("Yes.", ["yes"] * 10) == 100
+    assert metrics.vqa_accuracy_vizwiz("Unanswerable", ["unanswerable"] * 10) == 100
+    assert metrics.vqa_accuracy_vizwiz("two", ["two"] * 9 + ["3"]) == 0  # "2" against "two"
+    assert metrics.vqa_accuracy_vizwiz("t-shirt", ["t-shirt"] * 9 + ["shirt"]) == 0
+    assert metrics.vqa_accuracy_vizwiz("red", ["red"] * 2 + ["blue"] * 8) == pytest.approx(60)
+
+
 def test_the_two_normalisers_part_at_commas_and_apostrophes():
     assert metrics.normalise("1,000 t-shirts") == "1000 tshirts"
     assert metrics.normalise_evalai("1,000 t-shirts") == "1000 t shirts"
@@ -166,7 +174,7 @@ def test_only_the_official_suite_is_scored_with_the_quirks():
     assert {name: metric for name, metric in official.items() if metric != metric_of(name, "micro")} == {
         "vqav2": "vqa_accuracy_official",
         "okvqa": "vqa_accuracy_lavis",
-        "vizwiz": "vqa_accuracy_official",
+        "vizwiz": "vqa_accuracy_vizwiz",
         "textvqa": "vqa_accuracy_evalai",
     }
     assert all(metric_of(e.name, "micro") == e.metric for e in CATALOG)

@@ -81,6 +81,12 @@ def test_several_seeds_are_one_row_and_its_interval_is_over_both(tmp_path):
     assert ours.counts["GQA"] == 2
 
 
+def test_a_seed_recorded_before_a_parameter_existed_is_of_the_same_row(tmp_path):
+    younger = {"data": {"answer_vocabulary": 1000, "allow_missing": False}}
+    folders = examine(tmp_path / "1", seed=1), examine(tmp_path / "2", seed=2, **younger)
+    assert [list(ours.group.seeds) for ours in made("table1", *folders).ours] == [[1, 2]]
+
+
 def test_the_counterpart_follows_the_language_model_or_what_is_asked(tmp_path):
     llama = examine(tmp_path / "a", row="blip2", model={"language_model": "llama"})
     assert made("table1", llama).ours[0].against == "BLIP-2 (Vicuna-7B)"

@@ -2,7 +2,7 @@
 
 The paper ranks ScienceQA, IconQA, A-OKVQA, HatefulMemes, Visual Dialog, MSVD-QA and MSRVTT-QA. It names the
 verbalisers below; how large the video sets' answer vocabularies were it does not say, so the size is a
-parameter here, and `coverage` says what a vocabulary makes impossible.
+parameter (data.answer_vocabulary), and `coverage` says what a vocabulary makes impossible.
 """
 
 from __future__ import annotations
@@ -25,27 +25,6 @@ def lettered(choices: Sequence[str]) -> str:
     if len(choices) > len(ascii_lowercase):
         raise ValueError(f"{len(choices)} choices are more than there are letters; is this a vocabulary?")
     return " ".join(f"({letter}) {choice}" for letter, choice in zip(ascii_lowercase, choices, strict=False))
-
-
-def dialogue_options(indices: Sequence[int], texts: Sequence[str], right: int) -> tuple[tuple[str, ...], str]:
-    """A round's hundred candidates and the right one, from Visual Dialog's tables.
-
-    Args:
-        indices: the round's answer_options, rows of `texts`.
-        texts: the file's answers.
-        right: the round's gt_index, a place in `indices`.
-
-    Raises:
-        ValueError: for another number of options, or an index outside its table.
-    """
-    if len(indices) != VISDIAL_OPTIONS:
-        raise ValueError(f"answer_options has {len(indices)} entries, not {VISDIAL_OPTIONS}")
-    if not 0 <= right < len(indices):
-        raise ValueError(f"gt_index is {right}, outside the {len(indices)} answer_options")
-    if wrong := [index for index in indices if not 0 <= index < len(texts)]:
-        raise ValueError(f"answer_options names answer {wrong[0]}, but there are only {len(texts)} answers")
-    candidates = tuple(texts[index] for index in indices)
-    return candidates, candidates[right]
 
 
 def answer_vocabulary(answers: Iterable[str], size: int) -> tuple[str, ...]:

@@ -33,6 +33,7 @@ Metric = Literal[
     "vqa_accuracy_official",
     "vqa_accuracy_lavis",
     "vqa_accuracy_evalai",
+    "vqa_accuracy_vizwiz",
     "exact_match",
     "multiple_choice",
     "ivqa_accuracy",
@@ -138,7 +139,7 @@ HELD_OUT = tuple(entry.name for entry in CATALOG if not entry.held_in)
 OFFICIAL_METRIC: Mapping[str, Metric] = {
     "vqav2": "vqa_accuracy_official",
     "okvqa": "vqa_accuracy_lavis",
-    "vizwiz": "vqa_accuracy_official",
+    "vizwiz": "vqa_accuracy_vizwiz",
     "textvqa": "vqa_accuracy_evalai",
 }
 # paper Figure 4 averages over these held-out sets (no captioning, dialogue, MSVD, MSRVTT)

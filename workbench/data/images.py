@@ -1,7 +1,8 @@
 """Pictures by reference: a path below the data root that may lead through a zip archive.
 
 A prepared folder whose manifest names a data root (the official suite) holds only what was made for it;
-its other pictures stay where they are, below that root.
+its other pictures stay where they are, below that root. Readers of the data root itself say `own`: what lies
+in there decides about no other place.
 """
 
 from __future__ import annotations
@@ -33,16 +34,17 @@ class ImageError(ValueError):
     """A picture is missing, damaged, or its reference leaves the data root."""
 
 
-def read_bytes(root: Path, ref: str) -> bytes:
+def read_bytes(root: Path, ref: str, own: bool = False) -> bytes:
     """The encoded picture as it lies on disk or in its archive.
 
     Args:
         ref: POSIX path relative to root; what follows a part that ends in ``.zip`` is a member of it.
+        own: look below root only, whatever its manifest says.
 
     Raises:
         ImageError: naming the file and the remedy.
     """
-    path, member = _located(root, ref)
+    path, member = _located(root, ref, own)
     try:
         return _read_member(path, member) if member else _read_file(path)
     except KeyError as error:
@@ -51,13 +53,13 @@ def read_bytes(root: Path, ref: str) -> bytes:
         raise ImageError(f"image {ref!r} below {root} cannot be read ({error}); {_REMEDY}") from error
 
 
-def open_image(root: Path, ref: str) -> Image.Image:
+def open_image(root: Path, ref: str, own: bool = False) -> Image.Image:
     """The picture, decoded in full, as RGB (transparency is dropped, as LAVIS and transformers do).
 
     Raises:
         ImageError: naming the file and the remedy; also for a truncated picture.
     """
-    return decode(read_bytes(root, ref), f"{root}/{ref}")
+    return decode(read_bytes(root, ref, own), f"{root}/{ref}")
 
 
 def decode(data: bytes, name: str) -> Image.Image:
@@ -98,12 +100,12 @@ def close_archives() -> None:
     _archive.cache_clear()
 
 
-def _located(root: Path, ref: str) -> tuple[Path, str]:
+def _located(root: Path, ref: str, own: bool) -> tuple[Path, str]:
     """The file that holds a picture, and its name in there if that is an archive."""
     parts = _parts(root, ref)
     depth = _depth(parts)
     file = "/".join(parts[:depth])
-    return inside(_base(root, file), file), "/".join(parts[depth:])
+    return inside(root if own else _base(root, file), file), "/".join(parts[depth:])
 
 
 def _parts(root: Path, ref: str) -> tuple[str, ...]:
@@ -125,7 +127,7 @@ def inside(root: Path, relative: str) -> Path:
     real_root = root.resolve()
     try:
         path = (real_root / relative).resolve(strict=True)
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, ValueError) as error:  # ValueError: a null byte in the name
         raise ImageError(f"image file {root / relative} does not exist; {_REMEDY}") from error
     if not path.is_relative_to(real_root):
         raise ImageError(
@@ -134,7 +136,7 @@ def inside(root: Path, relative: str) -> Path:
     return path
 
 
-def holds(root: Path, ref: str) -> bool:
+def holds(root: Path, ref: str, own: bool = False) -> bool:
     """Whether a picture is there; its bytes are not looked at.
 
     Raises:
@@ -142,9 +144,10 @@ def holds(root: Path, ref: str) -> bool:
     """
     parts = _parts(root, ref)
     file = "/".join(parts[: _depth(parts)])
-    if not (_base(root, file) / file).exists():
+    base = root if own else _base(root, file)
+    if not os.path.exists(base / file):  # unlike Path.exists, also of a name that is too long
         return False
-    path, member = _located(root, ref)
+    path, member = _located(root, ref, own)
     return member in members(path) if member else path.is_file()
 
 
@@ -164,12 +167,12 @@ def members(path: Path) -> frozenset[str]:
 @lru_cache(maxsize=_OPEN_ARCHIVES)
 def _members(path: Path, mtime_ns: int, size: int) -> frozenset[str]:
     with zipfile.ZipFile(path) as archive:
-        return frozenset(archive.namelist())
+        return frozenset(name.removeprefix("./") for name in archive.namelist())
 
 
 def _base(root: Path, relative: str) -> Path:
     """The folder that holds a picture: `root`, or the data root that root's manifest names."""
-    if (root / relative).exists():
+    if os.path.exists(root / relative):
         return root
     manifest = root / "manifest.json"
     if not manifest.is_file():
@@ -180,8 +183,9 @@ def _base(root: Path, relative: str) -> Path:
 
 @lru_cache(maxsize=4)
 def _data_root(manifest: Path, mtime_ns: int) -> str | None:
-    found: str | None = read_json(manifest).get("data_root")
-    return found
+    found = read_json(manifest)
+    place = found.get("data_root") if isinstance(found, dict) else None
+    return place if isinstance(place, str) else None
 
 
 def _read_file(path: Path) -> bytes:
@@ -192,8 +196,15 @@ def _read_file(path: Path) -> bytes:
 def _read_member(path: Path, member: str) -> bytes:
     stat = path.stat()
     archive = _archive(path, stat.st_mtime_ns, stat.st_size, os.getpid())
-    _sized(path / member, archive.getinfo(member).file_size)
-    return archive.read(member)
+    try:
+        info = archive.getinfo(member)
+    except KeyError:
+        info = archive.getinfo(f"./{member}")  # as `zip -r pictures.zip .` may name them
+    _sized(path / member, info.file_size)
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise NotImplementedError("it is neither stored nor deflated")  # the others unpack without a limit
+    with archive.open(info) as file:
+        return file.read(info.file_size + 1)  # not more than it says; without a number all is unpacked
 
 
 def _sized(path: Path, size: int) -> None:

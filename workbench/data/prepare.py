@@ -15,6 +15,8 @@ import multiprocessing
 import shutil
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -27,6 +29,7 @@ from workbench.config import Config
 from workbench.data.catalog import BY_NAME, CATALOG, DOWNSTREAM, EXTERNAL, Entry, entry
 from workbench.data.micro.render import render
 from workbench.data.micro.scene import Scene
+from workbench.data.stored import Stored
 from workbench.files import file_sha256, read_json, replacing, write_json
 from workbench.records import Example, Split
 
@@ -37,6 +40,7 @@ Done = TypeVar("Done")
 
 SPLITS: tuple[Split, ...] = get_args(Split)
 AT_ONCE = 4096  # examples read at a time
+IN_MEMORY = 100_000  # examples of a split; as Python's objects they take 0.8 kB each
 LISTS = ("images", "references", "candidates")
 TEXT = pa.string()
 SCHEMA = pa.schema(
@@ -136,12 +140,22 @@ def sizes(row: Entry, config: Config) -> dict[Split, int]:
 
 
 def in_parallel(work: Callable[[Job], Done], jobs: Sequence[Job], workers: int) -> Iterator[Done]:
-    """Results in the order of the jobs; one worker means this process."""
+    """Results in the order of the jobs; one worker means this process.
+
+    Raises:
+        PreparedError: when a process was killed.
+    """
     if workers == 1:
         yield from map(work, jobs)
         return
-    with multiprocessing.get_context("spawn").Pool(workers) as pool:
-        yield from pool.imap(work, jobs)
+    try:
+        with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+            yield from pool.map(work, jobs)
+    except BrokenProcessPool as error:
+        raise PreparedError(
+            "a process that prepares data was killed, as happens when memory runs out: "
+            "free some and start again"
+        ) from error
 
 
 def write_dataset(task: Task) -> Frames:
@@ -210,8 +224,8 @@ def _row(example: Example) -> dict[str, Any]:
     return row | {"fields": json.dumps(dict(example.fields), sort_keys=True, ensure_ascii=False)}
 
 
-def load_examples(root: Path, dataset: str, split: Split) -> list[Example]:
-    """The examples of a split, in their order.
+def load_examples(root: Path, dataset: str, split: Split) -> Sequence[Example]:
+    """The examples of a split, in their order; those of a large one stay on disk.
 
     Raises:
         ValueError: for an unknown dataset, or a file that is missing, damaged or empty.
@@ -225,7 +239,10 @@ def load_examples(root: Path, dataset: str, split: Split) -> list[Example]:
     examples: list[Example] = []
     try:
         with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(AT_ONCE):
+            batches = file.iter_batches(AT_ONCE)
+            if file.metadata.num_rows > IN_MEMORY:
+                return Stored(file.schema_arrow, batches, lambda row: _example(row, {}))
+            for batch in batches:
                 examples += [_example(row, shared) for row in batch.to_pylist()]
     except (pa.ArrowInvalid, OSError) as error:
         raise PreparedError(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -158,7 +159,7 @@ def _answer_all(config: Config, row: Row, root: Path, weights: Path | None, fold
 
 
 def _ask(
-    config: Config, row: Row, model: InstructBlip, collator: Collator, examples: list[Example]
+    config: Config, row: Row, model: InstructBlip, collator: Collator, examples: Sequence[Example]
 ) -> tuple[pd.DataFrame, dict[str, float]]:
     """One dataset's answers, with the picture and (if wished) without, and what they took."""
     began = time.perf_counter()

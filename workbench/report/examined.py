@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from workbench import files
+from workbench.config import Data
 from workbench.report.methods import METHODS
 from workbench.report.stats import Floats
 from workbench.report.study_cells import Asked
@@ -90,8 +91,9 @@ def groups(folders: Iterable[Path]) -> list[Group]:
             continue
         seen.add(record["signature"])
         train = {**record["config"].get("train", {}), "seed": None}
+        data = {**asdict(Data()), **record["config"].get("data", {})}  # earlier records lack younger fields
         hashes = {key: value for key, value in record["hashes"].items() if key != "weights"}
-        same = [record["name"], {**record["config"], "train": train}, hashes]
+        same = [record["name"], {**record["config"], "train": train, "data": data}, hashes]
         parts.setdefault(files.digest({"same": same}), []).append((folder, record))
     made = [_group(sorted(part, key=lambda one: one[1]["seed"])) for part in parts.values()]
     return sorted(made, key=lambda group: list(METHODS).index(group.row))

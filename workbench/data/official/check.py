@@ -18,7 +18,7 @@ from workbench.data.official.hub import pinned
 from workbench.data.official.hygiene import EXCEPTED, NOTHING, Album, Looked, Looks, look
 from workbench.data.official.lookup import Seen
 from workbench.data.official.pictures import source_of, video_of
-from workbench.data.official.releases import RELEASES, Part, Release, missing
+from workbench.data.official.releases import RELEASES, Part, Release, archives, file_of, missing
 from workbench.data.official.rows import DataFault
 from workbench.records import Example, Split
 
@@ -68,11 +68,11 @@ class Check:
         release, finding = RELEASES[name], Finding(name)
         if name in self.pinned:
             pin = self.pinned[name]
-            finding.state, finding.origin = "present", f"{pin['repo']} {pin.get('revision', '')}".strip()
+            finding.state, finding.origin = "present", f"{pin['repo']} {pin.get('revision') or ''}".strip()
             return finding
         seen = Seen()
         there = 0
-        for archive in _archives(self.root, release):
+        for archive in archives(self.root, release):
             for fault in archive_faults(self.root, archive):
                 finding.note(fault)
         for part, splits in _parts(release):
@@ -93,7 +93,7 @@ class Check:
         """Reads one part and its pictures; returns how many examples could be read."""
         size, before = 0, len(finding.faults) + finding.more
         role = "train" if "train" in splits else "test"
-        keep = BY_NAME[name].held_in == (role == "train") and splits != ("val",)
+        keep = (BY_NAME[name].held_in or role == "test") and splits != ("val",)
         try:
             found = vetting.read(self.root, name, splits[0], finding.note)
             for example, looks in self._looked(found, finding, seen):
@@ -102,7 +102,7 @@ class Check:
                     self.album.add(role, name, example.image_id, example.images[0], looks)
         except DataFault as fault:
             finding.note(fault)
-        wrong = vetting.counted(name, splits[0], size)
+        wrong = vetting.counted(file_of(self.root, name, splits[0]), name, splits[0], size)
         if wrong is not None and (size or len(finding.faults) + finding.more == before):
             finding.note(wrong)
         return size
@@ -144,7 +144,7 @@ class Check:
             if fault is not None or not self.pictures:
                 return None, None if fault is None else str(fault)
             if clip is None:
-                return look(open_image(self.root, ref)), None
+                return look(open_image(self.root, ref, own=True)), None
             video.frames(self.root, clip)
         except DataFault as error:
             return None, str(error)
@@ -155,21 +155,32 @@ class Check:
         return NOTHING
 
     def shared(self) -> Iterator[tuple[bool, str]]:
-        """Pictures of held-out tests that are in held-in training: whether that is as it should be."""
+        """Pictures of tests that are in the training of other datasets: whether that is as it should be."""
         pairs: dict[tuple[str, str], list[str]] = {}
         for test, train, image in self.album.by_name():
             pairs.setdefault((test, train), []).append(image)
         for (test, train), images in pairs.items():
             some = ", ".join(images[:3]) + (", ..." if len(images) > 3 else "")
-            expected = test in EXCEPTED
-            why = "as the paper says" if expected else "the paper keeps them apart; leave them out"
+            expected, why = _judged(test)
             yield expected, f"{len(images)} pictures of {test} are in the training of {train} ({some}); {why}"
-        for number, (test, ref, train, other) in enumerate(self.album.by_look()):
-            if number == SHOWN:
-                yield False, "and more pictures that look alike"
-                return
-            expected = test in EXCEPTED
-            yield expected, f"{ref} of {test} looks like {other} in the training of {train}; look at both"
+        shown = {True: 0, False: 0}
+        for test, ref, train, other in self.album.by_look():
+            expected, _ = _judged(test)
+            shown[expected] += 1
+            if shown[expected] <= SHOWN:
+                yield expected, f"{ref} of {test} looks like {other} in the training of {train}; look at both"
+        for expected, number in shown.items():
+            if number > SHOWN:
+                yield expected, f"and {number - SHOWN:,} more pictures that look alike"
+
+
+def _judged(test: str) -> tuple[bool, str]:
+    """Whether a test may share pictures with training, and why."""
+    if test in EXCEPTED:
+        return True, "as the paper says"
+    if BY_NAME[test].held_in:
+        return True, "both are held-in, where the paper keeps nothing apart; its score counts known pictures"
+    return False, "the paper keeps them apart; leave them out"
 
 
 def _parts(release: Release) -> list[tuple[Part, tuple[Split, ...]]]:
@@ -180,11 +191,6 @@ def _parts(release: Release) -> list[tuple[Part, tuple[Split, ...]]]:
     return list(found.values())
 
 
-def _archives(root: Path, release: Release) -> list[str]:
-    names = (f"{folder}.zip" for folder in release.pictures)
-    return [name for name in names if (root / name).is_file()]
-
-
 def archive_faults(root: Path, file: str) -> Iterator[DataFault]:
     """Members of a zip archive that would lead out of a folder, links, and members nobody can read."""
     try:
@@ -192,7 +198,7 @@ def archive_faults(root: Path, file: str) -> Iterator[DataFault]:
             for member in archive.infolist():
                 parts = PurePosixPath(member.filename).parts
                 remedy = "get the archive from its publisher"
-                if member.filename.startswith(("/", "\\")) or ".." in parts or ":" in parts[0]:
+                if member.filename.startswith(("/", "\\")) or ".." in parts or ":" in "".join(parts[:1]):
                     yield DataFault(file, f"member {member.filename!r}", "leads out of the archive", remedy)
                 elif stat.S_ISLNK(member.external_attr >> 16):
                     yield DataFault(file, f"member {member.filename!r}", "is a link", remedy)
@@ -205,7 +211,11 @@ def archive_faults(root: Path, file: str) -> Iterator[DataFault]:
 def lines(finding: Finding) -> Iterator[str]:
     """A finding for people to read."""
     release = RELEASES[finding.dataset]
-    sizes = ", ".join(f"{split} {size:,}" for split, size in finding.sizes.items())
+    sizes = ", ".join(
+        f"{split} {size:,}" + (f" of {part.examples:,}" if part.fewer and size < part.examples else "")
+        for split, size in finding.sizes.items()
+        for part in (release.parts[split],)
+    )
     sizes += f"from the hub: {finding.origin}; its pictures are checked when it is prepared" * bool(
         finding.origin
     )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from string import ascii_lowercase
 
+from workbench.data.candidates import lettered
 from workbench.data.official.rows import Row
 
 
@@ -14,6 +14,9 @@ def listed(options: Sequence[str], row: Row) -> str:
     Raises:
         DataFault: for more options than there are letters, or empty ones.
     """
-    if len(options) > len(ascii_lowercase) or not all(options):
-        raise row.fault(f"its {len(options)} options are too many, or one is empty")
-    return " ".join(f"({letter}) {option}" for letter, option in zip(ascii_lowercase, options, strict=False))
+    if not all(options):
+        raise row.fault("one of its options is empty")
+    try:
+        return lettered(options)
+    except ValueError as error:
+        raise row.fault(str(error)) from error

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from workbench.data.official.choices import listed
-from workbench.data.official.ocr import MOST
+from workbench.data.official.ocr import first
 from workbench.data.official.rows import Row
+from workbench.data.official.vqa import answers
 from workbench.records import Example, Split
 
 
@@ -32,10 +33,10 @@ class Copy:
 
 
 def _answers(row: Row) -> tuple[str, ...]:
-    """Ten answers, as texts or as objects."""
+    """Ten answers, as texts or as objects; some may be empty."""
     found = row.value("answers")
     if isinstance(found, list) and found and isinstance(found[0], dict):
-        return tuple(answer.text("answer") for answer in row.rows("answers"))
+        return answers(row)
     return row.texts("answers")
 
 
@@ -117,9 +118,8 @@ def _scienceqa(row: Row, picture: str) -> Example:
 
 
 def _textvqa(row: Row, picture: str) -> Example:
-    tokens = row.values.get("ocr_tokens") or []
-    read = [row.clean(token, "ocr_tokens") for token in tokens[:MOST]]
-    fields = {"question": row.text("question"), "ocr": ", ".join(filter(None, read))}
+    read = first(row, row.values.get("ocr_tokens") or [])
+    fields = {"question": row.text("question"), "ocr": ", ".join(read)}
     name, image_id = f"textvqa_{row.name('question_id')}", f"openimages/{row.name('image_id')}"
     return Example("textvqa", name, image_id, (picture,), row.texts("answers"), fields)
 

@@ -36,7 +36,11 @@ def pinned(root: Path) -> dict[str, dict[str, str]]:
     """
     if not (root / PINS).exists():
         return {}
-    found = read_json(root / PINS)
+    try:
+        found = read_json(root / PINS)
+    except (OSError, ValueError) as error:
+        remedy = f"correct it, or delete it and run `workbench data pin {root} DATASET`"
+        raise DataFault(PINS, "", f"cannot be read ({error.__cause__ or error})", remedy) from error
     if not isinstance(found, dict):
         raise DataFault(PINS, "", "has to map datasets to repo and revision", "see README of the data root")
     for dataset, pin in found.items():
@@ -44,8 +48,8 @@ def pinned(root: Path) -> dict[str, dict[str, str]]:
             raise DataFault(PINS, dataset, "has no copy with pictures on the hub", "use its official files")
         if not isinstance(pin, dict) or not isinstance(pin.get("repo"), str):
             raise DataFault(PINS, dataset, "names no repo", "write a repository of the hub, or a folder")
-        revision = pin.get("revision", "")
-        fixed = len(revision) == 40 and set(revision) <= _HEXADECIMAL
+        revision = pin.get("revision") or ""
+        fixed = isinstance(revision, str) and len(revision) == 40 and set(revision) <= _HEXADECIMAL
         if not fixed and not _folder(root, pin["repo"]):
             remedy = f"run `workbench data pin {root} {dataset}`"
             raise DataFault(PINS, dataset, f"the revision {revision!r} is no commit", remedy)

@@ -9,7 +9,7 @@ from workbench.data.official.carving import carved
 from workbench.data.official.pictures import coco
 from workbench.data.official.reading import json_rows
 from workbench.data.official.releases import file_of
-from workbench.data.official.rows import Note, Row, made
+from workbench.data.official.rows import Note, Row, made, short
 from workbench.records import Example, Split
 
 ONE_IN = 100  # images are val, as many test
@@ -20,8 +20,8 @@ def examples(dataset: str, split: Split, root: Path, note: Note) -> Iterator[Exa
 
     def make(row: Row) -> Iterator[Example]:
         number = PurePosixPath(row.text("image")).stem.rpartition("_")[2]
-        if not number.isdecimal():
-            raise row.fault(f"the image {row.text('image')!r} is none of COCO")
+        if not (number.isdecimal() and len(number) <= 12):
+            raise row.fault(f"the image {short(row.text('image'))} is none of COCO")
         image_id, picture = coco(root, int(number), row)
         if carved(image_id, ONE_IN) != split:
             return

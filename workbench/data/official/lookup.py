@@ -7,6 +7,8 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from workbench.data.official.rows import LARGEST
+
 CACHE_KIB = 8192
 
 
@@ -39,8 +41,10 @@ class Lookup:
         Raises:
             IndexError: when there are not so many.
         """
-        found = self._rows.execute("SELECT value FROM rows WHERE rowid = ?", (index + 1,)).fetchone()
-        if found is None or index < 0:
+        known = 0 <= index < LARGEST - 1
+        query = "SELECT value FROM rows WHERE rowid = ?"
+        found = self._rows.execute(query, (index + 1,)).fetchone() if known else None
+        if found is None:
             raise IndexError(index)
         return json.loads(found[0])
 

@@ -11,11 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
+
 from workbench import code
+from workbench.data.candidates import coverage
 from workbench.data.micro.sampling import stream
 from workbench.data.official import hub, vetting, video
 from workbench.data.official.pictures import video_of
-from workbench.data.official.releases import RELEASES, chosen
+from workbench.data.official.releases import RELEASES, archives, chosen, file_of, folders
+from workbench.data.official.rows import DataFault, Note, refuse
+from workbench.data.official.video_qa import RANKED, VOCABULARY
 from workbench.data.prepare import write_examples
 from workbench.files import digest, file_sha256, read_json, write_json
 from workbench.records import Example, Split
@@ -33,6 +38,8 @@ class Part:
         out: the folder that is being built; before: that of an earlier preparation.
         seed: of the drawing.
         most: how many examples to keep at most; share: what share of them. Those are drawn at random.
+        allow_missing: leave out, and count, examples without their picture.
+        vocabulary: how many answers the video sets rank.
     """
 
     dataset: str
@@ -43,6 +50,8 @@ class Part:
     seed: int
     most: int | None = None
     share: float = 1.0
+    allow_missing: bool = False
+    vocabulary: int = VOCABULARY
 
     @property
     def name(self) -> str:
@@ -54,7 +63,8 @@ def write_part(part: Part) -> dict[str, Any]:
     """Writes a split, unless that was done from the same files, and says what is in it.
 
     Returns:
-        fingerprint, examples, and the videos whose frames they show.
+        fingerprint, examples, the videos whose frames they show, how many were left out for want of a
+        picture, and, where a vocabulary is ranked, the share of the answers that are in it.
 
     Raises:
         DataFault: for anything in the files that is wrong, their size included.
@@ -63,18 +73,42 @@ def write_part(part: Part) -> dict[str, Any]:
     found = _made_before(part, wanted)
     if found is not None:
         return found
-    clips: set[str] = set()
-
-    def noted() -> Iterator[Example]:
-        for example in _drawn(part):
-            clips.update(filter(None, map(video_of, example.images)))
-            yield example
-
-    written = write_examples(part.out / f"{part.name}.parquet", noted(), AT_ONCE)
-    archives = [_archive(part)] if part.dataset in hub.pinned(part.root) else []
-    state = {"fingerprint": wanted, "examples": written, "videos": sorted(clips), "archives": archives}
+    tally = _Tally()
+    examples = tally.noted(_drawn(part, tally.lacking if part.allow_missing else refuse), part)
+    state = {
+        "fingerprint": wanted,
+        "examples": write_examples(part.out / f"{part.name}.parquet", examples, AT_ONCE),
+        "videos": sorted(tally.clips),
+        "archives": [_archive(part)] if part.dataset in hub.pinned(part.root) else [],
+        "missing": tally.missing,
+    }
+    if tally.answers:
+        state["covers"] = round(coverage(tally.ranked, tally.answers), 1)
     write_json(part.out / f"{part.name}{STATE}", state)
     return state
+
+
+class _Tally:
+    """What is noticed while a part is written."""
+
+    def __init__(self) -> None:
+        self.clips: set[str] = set()
+        self.missing = 0
+        self.answers: list[str] = []
+        self.ranked: tuple[str, ...] = ()
+
+    def lacking(self, fault: DataFault) -> None:
+        """Counts a picture that is not there."""
+        self.missing += 1
+
+    def noted(self, examples: Iterator[Example], part: Part) -> Iterator[Example]:
+        """The examples as they come."""
+        for example in examples:
+            self.clips.update(filter(None, map(video_of, example.images)))
+            if part.dataset in RANKED:
+                self.answers.append(example.references[0])
+                self.ranked = example.candidates
+            yield example
 
 
 def write_clip(job: tuple[Path, str, Path, Path]) -> None:
@@ -86,20 +120,30 @@ def write_clip(job: tuple[Path, str, Path, Path]) -> None:
     root, clip, out, before = job
     name, wanted = f"{clip}.zip", video.stamp(root, clip)
     for place in (out, before):
-        if (place / name).is_file():
-            with zipfile.ZipFile(place / name) as archive:
-                same = archive.comment == wanted
-            if same:
-                return _take(place / name, out / name)
+        if _comment(place / name) == wanted:
+            return _take(place / name, out / name)
     return video.write_frames(root, clip, out / name)
 
 
+def _comment(path: Path) -> bytes | None:
+    """What an archive was made of; None for one that is missing or damaged."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.comment
+    except (OSError, zipfile.BadZipFile):
+        return None
+
+
 def _fingerprint(part: Part) -> str:
-    """What the examples follow from: the annotation files, what is drawn of them, and the code."""
-    release = RELEASES[part.dataset].parts[part.split]
-    names = [chosen(part.root, file) for file in (*release.files, *release.optional)]
+    """What the examples follow from: annotation files, places of pictures, what is drawn, and the code."""
+    release = RELEASES[part.dataset]
+    files = (*release.parts[part.split].files, *release.parts[part.split].optional)
+    names = [chosen(part.root, file) for file in files]
     states = {name: _state(part.root / name) for name in names}
-    drawn = [part.seed, part.most, part.share]
+    states |= {name: _state(part.root / name) for name in archives(part.root, release)}
+    states |= {f"{name}/": _listing(part.root / name) for name in folders(release)}
+    drawn = [part.seed, part.most, part.share, part.allow_missing]
+    drawn += [part.vocabulary] if part.dataset in RANKED else []
     return digest([states, drawn, _code(part.dataset), hub.state(part.root, part.dataset)])
 
 
@@ -117,15 +161,35 @@ def _state(path: Path) -> list[Any]:
     return [path.stat().st_size, path.stat().st_mtime_ns] if path.exists() else []
 
 
+def _listing(folder: Path) -> list[Any]:
+    """When something last came into a folder or its folders, or went; nothing if it is not there."""
+    if not folder.is_dir():
+        return []
+    with os.scandir(folder) as entries:
+        shards = sorted([entry.name, entry.stat().st_mtime_ns] for entry in entries if entry.is_dir())
+    return [folder.stat().st_mtime_ns, shards]
+
+
 def _made_before(part: Part, wanted: str) -> dict[str, Any] | None:
     for place in (part.out, part.before):
-        state = place / f"{part.name}{STATE}"
-        if state.is_file() and read_json(state)["fingerprint"] == wanted:
-            found: dict[str, Any] = read_json(state)
+        found = _kept(place, part)
+        if found is not None and found["fingerprint"] == wanted:
             for name in (f"{part.name}.parquet", *found["archives"], f"{part.name}{STATE}"):
                 _take(place / name, part.out / name)
             return found
     return None
+
+
+def _kept(place: Path, part: Part) -> dict[str, Any] | None:
+    """The state of a part that is whole; what was damaged or deleted since counts as not made."""
+    try:
+        found: dict[str, Any] = read_json(place / f"{part.name}{STATE}")
+        whole = pq.read_metadata(place / f"{part.name}.parquet").num_rows == found["examples"]
+        whole = whole and all(zipfile.is_zipfile(place / name) for name in found["archives"])
+        whole = whole and {"fingerprint", "videos", "missing"} <= set(found)
+    except (OSError, ValueError, LookupError, TypeError):  # of a missing file, of JSON, of Arrow
+        return None
+    return found if whole else None
 
 
 def _take(path: Path, target: Path) -> None:
@@ -144,28 +208,31 @@ def _archive(part: Part) -> str:
     return f"hub/{part.dataset}_{part.split}.zip"
 
 
-def _all(part: Part) -> Iterator[Example]:
+def _all(part: Part, lacking: Note) -> Iterator[Example]:
     if part.dataset not in hub.pinned(part.root):
-        return vetting.examples(part.root, part.dataset, part.split)
+        return vetting.examples(part.root, part.dataset, part.split, lacking, part.vocabulary)
     found = hub.examples(part.root, part.dataset, part.split, part.out / _archive(part))
     return vetting.vetted(found, hub.PINS)
 
 
-def _drawn(part: Part) -> Iterator[Example]:
+def _drawn(part: Part, lacking: Note) -> Iterator[Example]:
     """The examples to keep, in their order; all are read, and counted.
 
-    Selection sampling: example i is kept with the probability (still wanted) / (still to come).
+    Selection sampling: example i is kept with the probability (still wanted) / (still to come); of a set with
+    fewer examples than the paper's, correspondingly fewer are kept.
     """
     size = RELEASES[part.dataset].parts[part.split].examples
     keep = round(size * part.share) if part.most is None else min(size, part.most)
     everything = keep >= size
     rng = stream(part.seed, "official", part.dataset, part.split)
     seen = kept = 0
-    for example in _all(part):
+    for example in _all(part, lacking):
         if everything or rng.random() * max(size - seen, 1) < keep - kept:
             kept += 1
             yield example
         seen += 1
-    fault = vetting.counted(part.dataset, part.split, seen)
+    from_hub = part.dataset in hub.pinned(part.root)
+    file = hub.PINS if from_hub else file_of(part.root, part.dataset, part.split)
+    fault = vetting.counted(file, part.dataset, part.split, seen, part.allow_missing)
     if fault is not None:
         raise fault

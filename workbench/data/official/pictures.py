@@ -1,11 +1,14 @@
 """Where a dataset's pictures lie: below folders of the data root, or in zip archives of those names.
 
 ``coco/train2014/COCO_train2014_000000000009.jpg`` may be the file of that name, or a member of
-``coco/train2014.zip``, as COCO distributes it, with or without the folder's name inside.
+``coco/train2014.zip``, as COCO distributes it, or of ``coco.zip``; with or without the name of that folder
+inside.
 """
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from workbench.data import images
@@ -23,16 +26,22 @@ def found(root: Path, row: Row, *refs: str) -> str:
     """
     try:
         for ref in refs:
-            if images.holds(root, ref):
-                return ref
-            folder, _, name = ref.rpartition("/")
-            if (root / f"{folder}.zip").is_file():
-                for member in (f"{PurePosixPath(folder).name}/{name}", name):
-                    if images.holds(root, f"{folder}.zip/{member}"):
-                        return f"{folder}.zip/{member}"
+            for place in (ref, *_archived(root, ref)):
+                if images.holds(root, place, own=True):
+                    return place
     except images.ImageError as error:
         raise row.fault(str(error), "correct the record or the folder") from error
     return refs[0]
+
+
+def _archived(root: Path, ref: str) -> Iterator[str]:
+    """Where a picture may lie in the archives of its folders, the innermost first."""
+    parts = PurePosixPath(ref).parts
+    for depth in range(len(parts) - 1, 0, -1):
+        archive, name = "/".join(parts[:depth]) + ".zip", "/".join(parts[depth:])
+        if os.path.isfile(root / archive):
+            yield f"{archive}/{parts[depth - 1]}/{name}"
+            yield f"{archive}/{name}"
 
 
 def below(root: Path, folder: str, name: str, row: Row) -> str:
@@ -63,7 +72,7 @@ def clip(root: Path, folder: str, name: str, row: Row) -> tuple[str, ...]:
     """
     names = [name] if PurePosixPath(name).suffix in VIDEO else [name + ending for ending in VIDEO]
     refs = [below(root, folder, each, row) for each in names]
-    video = next((ref for ref in refs if (root / ref).is_file()), refs[0])
+    video = next((ref for ref in refs if os.path.isfile(root / ref)), refs[0])
     return tuple(f"{video}.zip/{number}.png" for number in range(FRAMES))
 
 

@@ -10,20 +10,22 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO
 
 import ijson
 
 from workbench.data.images import ImageError, inside
 from workbench.data.official.rows import DataFault, Row, short
+from workbench.data.official.twice import Mark, Marking, Twice, Watched, marked, repeated, unique
 
-Item = TypeVar("Item")
-Mark = tuple[object, str]  # an object of a file and a key that it has twice
 LONGEST_RECORD = 64 * 1024 * 1024  # bytes of one line, or of one CSV field
+DEEPEST = 64  # lists and objects in each other in a record
 _AGAIN = "get the file again"
+_ITSELF = "put the file itself there"
 # what stands at the beginning of a file that is not UTF-8 text of the dataset
 _WRONG_START = {
     b"\x1f\x8b": ("is compressed", "unpack it with gunzip"),
@@ -43,12 +45,14 @@ def json_rows(root: Path, file: str, prefix: str = "item") -> Iterator[Row]:
     """
     index, marks = -1, list[Mark]()
     with _opened(root, file) as stream:
+        watched = Watched(stream, prefix)
         try:
-            found = ijson.items(stream, prefix, map_type=partial(_Marking, marks), use_float=True)
-            for index, value in enumerate(_marked(found, marks)):
+            found = ijson.items(watched, prefix, map_type=partial(Marking, marks), use_float=True)
+            for index, value in enumerate(marked(found, marks)):
                 yield _row(file, f"record {index}", value)
-        except (ijson.JSONError, _Twice, UnicodeDecodeError, RecursionError) as error:
+        except (ijson.JSONError, Twice, UnicodeDecodeError, RecursionError) as error:
             raise _broken(file, f"record {index + 1}", error) from error
+    _once(root, file, watched)
     if index < 0:
         wanted = "list of records" if prefix == "item" else f"list {prefix.removesuffix('.item')!r}"
         raise DataFault(file, "", f"holds no {wanted}", "check that it is the file of that name")
@@ -62,11 +66,13 @@ def json_texts(root: Path, file: str, prefix: str) -> Iterator[str]:
     """
     index = -1
     with _opened(root, file) as stream:
+        watched = Watched(stream, prefix)
         try:
-            for index, value in enumerate(ijson.items(stream, prefix)):
+            for index, value in enumerate(ijson.items(watched, prefix)):
                 yield Row(file, f"{prefix.removesuffix('.item')}[{index}]", {}).clean(value, "text")
         except (ijson.JSONError, UnicodeDecodeError) as error:
             raise _broken(file, f"record {index + 1}", error) from error
+    _once(root, file, watched)
     if index < 0:
         raise DataFault(file, "", f"holds no list {prefix.removesuffix('.item')!r}", _AGAIN)
 
@@ -80,11 +86,11 @@ def json_pairs(root: Path, file: str) -> Iterator[tuple[str, Row]]:
     count, marks = 0, list[Mark]()
     with _opened(root, file) as stream:
         try:
-            found = ijson.kvitems(stream, "", map_type=partial(_Marking, marks), use_float=True)
-            for key, value in _marked(found, marks):
+            found = ijson.kvitems(stream, "", map_type=partial(Marking, marks), use_float=True)
+            for key, value in marked(found, marks):
                 count += 1
                 yield key, _row(file, f"record {key!r}", value)
-        except (ijson.JSONError, _Twice, UnicodeDecodeError, RecursionError) as error:
+        except (ijson.JSONError, Twice, UnicodeDecodeError, RecursionError) as error:
             raise _broken(file, f"record {count}", error) from error
     if not count:
         raise DataFault(file, "", "holds no records by name", "check that it is the file of that name")
@@ -169,11 +175,15 @@ def table_rows(root: Path, file: str) -> Iterator[Row]:
 def _opened(root: Path, file: str) -> BinaryIO:
     """The file at its first byte of text."""
     try:
-        path = inside(root, file)
+        stream = inside(root, file).open("rb")
+        start = stream.read(64)
     except ImageError as error:
-        raise DataFault(file, "", str(error), "`workbench data check` says where to get it") from error
-    stream = path.open("rb")
-    start = stream.read(64)
+        what = ("is missing", "`workbench data check` says where to get it")
+        if os.path.lexists(root / file):
+            what = ("is a link that leads nowhere, or outside the data root", _ITSELF)
+        raise DataFault(file, "", *what) from error
+    except OSError as error:
+        raise DataFault(file, "", f"cannot be read ({error.strerror})", _ITSELF) from error
     stream.seek(3 if start.startswith(b"\xef\xbb\xbf") else 0)
     wrong = next((why for mark, why in _WRONG_START.items() if start.lstrip().startswith(mark)), None)
     if not start.strip():
@@ -184,67 +194,42 @@ def _opened(root: Path, file: str) -> BinaryIO:
     return stream
 
 
+def _once(root: Path, file: str, watched: Watched) -> None:
+    """Refuses a file that has a key on the way to its records twice; both lists were read as one."""
+    if watched.suspicious:
+        with _opened(root, file) as stream:
+            key = repeated(stream, watched.keys)
+        if key:
+            raise _broken(file, "", Twice(f"the key {key!r} stands twice"))
+
+
 def _row(file: str, place: str, value: Any) -> Row:
     if not isinstance(value, dict):
         raise DataFault(file, place, f"has to be an object, not {short(value)}", _AGAIN)
+    if _deep(value, DEEPEST):
+        raise DataFault(file, place, f"is nested more than {DEEPEST} deep", _AGAIN)
     return Row(file, place, value)
+
+
+def _deep(value: Any, left: int) -> bool:
+    parts = value.values() if isinstance(value, dict) else value
+    return not left or any(_deep(part, left - 1) for part in parts if isinstance(part, dict | list))
 
 
 def _parsed(file: str, place: str, data: str | bytes) -> Any:
     try:
-        return json.loads(data, object_pairs_hook=_unique, parse_constant=_constant)
+        return json.loads(data, object_pairs_hook=unique, parse_constant=_constant)
     except (ValueError, RecursionError) as error:
         raise _broken(file, place, error) from error
 
 
 def _broken(file: str, place: str, error: Exception) -> DataFault:
-    if isinstance(error, _Twice):
+    if isinstance(error, Twice):
         return DataFault(file, place, str(error), "remove one of the two")
     if isinstance(error, UnicodeDecodeError):
         return DataFault(file, place, f"is not UTF-8 ({error.reason})", "save the file as UTF-8")
     reason = " ".join(str(error).split())[:160]
     return DataFault(file, place, f"is broken or cut off ({reason})", _AGAIN)
-
-
-class _Twice(ValueError):
-    """A key stands twice in one object."""
-
-
-class _Marking(dict[str, Any]):
-    """A dict that notes a key that is set twice; ijson does not let it raise while it is filled."""
-
-    def __init__(self, marks: list[Mark]) -> None:
-        super().__init__()
-        self._marks = marks
-
-    def __setitem__(self, key: str, value: Any) -> None:
-        if key in self:
-            self._marks.append((self, key))
-        super().__setitem__(key, value)
-
-
-def _marked(found: Iterable[Item], marks: list[Mark]) -> Iterator[Item]:
-    """The items, until one has a key twice; ijson is ahead, so that a mark may be about a later one."""
-    for item in found:
-        for where, key in marks:
-            if _holds(item, where):
-                raise _Twice(f"the key {key!r} stands twice")
-        yield item
-
-
-def _holds(value: Any, wanted: object) -> bool:
-    if value is wanted:
-        return True
-    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
-    return any(_holds(part, wanted) for part in parts)
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        keys = [key for key, _ in pairs]
-        raise _Twice(f"the key {next(key for key in keys if keys.count(key) > 1)!r} stands twice")
-    return found
 
 
 def _constant(name: str) -> Any:

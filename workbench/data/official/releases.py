@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from workbench.records import Split
 
@@ -21,6 +21,7 @@ class Part:
 
     Attributes:
         tolerance: the share by which the size may differ, 0 where the release is fixed.
+        fewer: whether less will do, because the pictures are to be fetched from links that die.
         optional: files that add something and may be missing.
     """
 
@@ -28,9 +29,12 @@ class Part:
     examples: int
     tolerance: float = 0.0
     optional: tuple[str, ...] = ()
+    fewer: bool = False
 
-    def suits(self, examples: int) -> bool:
-        """Whether so many examples are the paper's."""
+    def suits(self, examples: int, fewer: bool = False) -> bool:
+        """Whether so many examples are the paper's, or fewer where that will do."""
+        if 0 < examples < self.examples and (fewer or self.fewer):
+            return True
         return abs(examples - self.examples) <= self.tolerance * self.examples
 
 
@@ -96,6 +100,7 @@ _AOKVQA: Mapping[Split, Part] = {
     "val": _AOKVQA_VAL,
     "test": _AOKVQA_VAL,
 }
+_WEB = ("web_capfilt/annotations.json|web_capfilt/annotations.jsonl",)
 _TEXTCAPS_VAL = Part(("textcaps/TextCaps_0.1_val.json", _OCR.format("val")), 3_166)
 _NO_TEST = "the official test answers are not public: val and test are both the official validation set"
 _CARVED = "has no evaluation split: one image in a hundred, by a hash of its name, is val, another test"
@@ -111,13 +116,13 @@ _TABLE = (
     Release(
         "web_capfilt",
         {
-            "train": Part(("web_capfilt/annotations.json|web_capfilt/annotations.jsonl",), 14_000_000, 0.05),
-            "val": Part(("web_capfilt/annotations.json|web_capfilt/annotations.jsonl",), 5_000, 0.3),
-            "test": Part(("web_capfilt/annotations.json|web_capfilt/annotations.jsonl",), 5_000, 0.3),
+            "train": Part(_WEB, 14_000_000, 0.05, fewer=True),
+            "val": Part(_WEB, 5_000, 0.3, fewer=True),
+            "test": Part(_WEB, 5_000, 0.3, fewer=True),
         },
         ("web_capfilt/images",), "that of each web page; captions BSD-3 (Salesforce)",
         "https://github.com/salesforce/BLIP#pre-training-datasets-download (ccs_synthetic_filtered_large.json); fetch the urls, for example with img2dataset, and name each file in the field image",
-        note="about 14 million pairs, of which links have died; one image in 2,800 by a hash of its name is val, another test",
+        note="about 14 million pairs, of which links have died: data.allow_missing leaves out and counts what could not be fetched; one image in 2,800 by a hash of its name is val, another test",
     ),
     Release(
         "textcaps",
@@ -167,8 +172,8 @@ _TABLE = (
     Release("scienceqa", {"val": Part(("scienceqa/problems.json",), 2_097), "test": Part(("scienceqa/problems.json",), 2_017)}, ("scienceqa/images/val", "scienceqa/images/test"), "CC BY-NC-SA 4.0", "https://github.com/lupantech/ScienceQA", note="problems with an image context only"),
     Release("hatefulmemes", {"test": Part(("hatefulmemes/dev_seen.jsonl", "hatefulmemes/dev_unseen.jsonl"), 1_040)}, ("hatefulmemes/img",), "Facebook's research licence", "https://ai.meta.com/tools/hatefulmemes", note="both validation files, 500 and 540; 400 memes are in both, so 640 are distinct"),
     Release("visdial", {"test": Part(("visdial/visdial_1.0_val.json",), 20_640, 0.0, ("visdial/visdial_1.0_val_dense_annotations.json",))}, ("visdial/VisualDialog_val2018",), _CC_BY, "https://visualdialog.org/data", note="2,064 dialogues of ten rounds; the images may be in held-in training, as the paper says"),
-    Release("msvd_qa", _video_qa("msvd_qa", 6_415, 13_157), ("msvd_qa/videos",), "MIT (questions); MSVD terms (videos)", "https://github.com/xudejing/video-question-answering; videos: https://www.cs.utexas.edu/~ml/clamp/videoDescription", note="candidates are the 1,000 most frequent training answers"),
-    Release("msrvtt_qa", _video_qa("msrvtt_qa", 12_278, 72_821), ("msrvtt_qa/videos",), "MIT (questions); MSR-VTT terms (videos)", "https://github.com/xudejing/video-question-answering; videos: MSR-VTT", note="candidates are the 1,000 most frequent training answers"),
+    Release("msvd_qa", _video_qa("msvd_qa", 6_415, 13_157), ("msvd_qa/videos",), "MIT (questions); MSVD terms (videos)", "https://github.com/xudejing/video-question-answering; videos: https://www.cs.utexas.edu/~ml/clamp/videoDescription", note="candidates are the data.answer_vocabulary (1,000) most frequent training answers"),
+    Release("msrvtt_qa", _video_qa("msrvtt_qa", 12_278, 72_821), ("msrvtt_qa/videos",), "MIT (questions); MSR-VTT terms (videos)", "https://github.com/xudejing/video-question-answering; videos: MSR-VTT", note="candidates are the data.answer_vocabulary (1,000) most frequent training answers"),
     Release("ivqa", {"val": Part(("ivqa/val.csv",), 2_000), "test": Part(("ivqa/test.csv",), 2_000)}, ("ivqa/videos",), "Apache-2.0 (annotations); YouTube terms (videos)", "https://github.com/antoyang/just-ask", note="videos/<video_id>.mp4 is the clip between start and end, already cut out"),
 )  # fmt: skip
 RELEASES: Mapping[str, Release] = {release.dataset: release for release in _TABLE}
@@ -192,6 +197,19 @@ def file_of(root: Path, dataset: str, split: Split, number: int = 0) -> str:
     return chosen(root, parts[split].files[number])
 
 
+def folders(release: Release) -> list[str]:
+    """The folders of its pictures one by one; the table writes alternatives and pairs of them."""
+    texts = [text.removeprefix("or ") for text in release.pictures if text != "or"]
+    return [folder for text in texts for folder in text.split(" + ")]
+
+
+def archives(root: Path, release: Release) -> list[str]:
+    """The archives that are there of those folders, or of the folders that they lie in."""
+    places = [PurePosixPath(folder) for folder in folders(release)]
+    names = dict.fromkeys(f"{part}.zip" for place in places for part in (place, *place.parents[:-1]))
+    return [name for name in names if (root / name).is_file()]
+
+
 def missing(root: Path, part: Part) -> list[str]:
     """The files of a split that are not there."""
     return [file for file in part.files if not (root / chosen(root, file)).exists()]
@@ -209,7 +227,7 @@ def table() -> str:
         )
         shown = "<br>".join(f"`{file}`".replace("|", "` or `") for file in files)
         sizes = "<br>".join(
-            f"{split} {'about ' * bool(part.tolerance)}{part.examples:,}"
+            f"{split} {'about ' * bool(part.tolerance)}{part.examples:,}{' or fewer' * part.fewer}"
             for split, part in release.parts.items()
         )
         about = release.home + (f"; {release.note}" if release.note else "")

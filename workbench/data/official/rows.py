@@ -9,13 +9,22 @@ from typing import Any, TypeVar
 from workbench.records import Example
 
 Record = TypeVar("Record")
+LARGEST = 2**63  # numbers stay below it, so that a database holds them
 
 
 class DataFault(ValueError):
-    """A file of a dataset cannot be used as it is."""
+    """A file of a dataset cannot be used as it is; its parts stay apart, so that processes can pass it on."""
 
     def __init__(self, file: str, place: str, problem: str, remedy: str) -> None:
-        super().__init__(f"{file}{', ' if place else ''}{place}: {problem}; {remedy}")
+        super().__init__(file, place, problem, remedy)
+
+    def __str__(self) -> str:
+        file, place, problem, remedy = self.args
+        return f"{file}{', ' if place else ''}{place}: {problem}; {remedy}"
+
+
+class NoPicture(DataFault):
+    """The picture of a record is not there, though nothing is wrong otherwise."""
 
 
 Note = Callable[[DataFault], None]
@@ -77,16 +86,16 @@ class Row:
     def number(self, *names: str) -> int:
         """A field's whole number, which may be written as text."""
         found = self.value(*names)
-        if isinstance(found, str) and found.strip().isdecimal():
-            return int(found)
-        if isinstance(found, bool) or not isinstance(found, int) or found < 0:
+        if isinstance(found, str) and found.strip().isdecimal() and len(found) < 32:
+            found = int(found)
+        if isinstance(found, bool) or not isinstance(found, int) or not 0 <= found < LARGEST:
             raise self.fault(f"the field {names[0]!r} has to be a whole number, not {short(found)}")
         return found
 
     def name(self, *names: str) -> str:
         """A field that identifies something: text or a whole number."""
         found = self.value(*names)
-        if isinstance(found, int) and not isinstance(found, bool):
+        if isinstance(found, int) and not isinstance(found, bool) and abs(found) < LARGEST:
             return str(found)
         return self.text(*names)
 
@@ -123,5 +132,8 @@ def made(
 
 def short(value: Any) -> str:
     """A value as it would be written, cut to 40 characters."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except (RecursionError, ValueError):  # ValueError: a number of thousands of digits
+        return f"a huge {type(value).__name__}"
     return text if len(text) <= 40 else f"{text[:37]}..."

@@ -17,6 +17,8 @@ from workbench.data.official.rows import DataFault
 from workbench.files import replacing
 
 WHOLE = 0.95  # of the frames that the file's head promises: indices of old AVI files are a little off
+LONG = 0.9  # of the seconds that it promises: its sound may end later than its pictures
+MICROSECONDS = 1_000_000  # in a second: PyAV's unit of a container's duration
 _AGAIN = "get the video again"
 
 
@@ -80,10 +82,16 @@ def _length(container: Any, video: str) -> int:
     if stream.width * stream.height > LARGEST_PICTURE:
         size = f"{stream.width} x {stream.height}"
         raise DataFault(video, "", f"has frames of {size} pixels", f"scale it below {LARGEST_PICTURE}")
-    total = sum(packet.size > 0 for packet in container.demux(stream))
+    packets = [(packet.pts, packet.duration or 0) for packet in container.demux(stream) if packet.size > 0]
+    total = len(packets)
     if not total or total < WHOLE * stream.frames:
         promised = f" of {stream.frames}" if stream.frames else ""
         raise DataFault(video, "", f"is cut off: it holds {total}{promised} frames", _AGAIN)
+    seconds = container.duration / MICROSECONDS if container.duration else 0
+    last = max((pts + length for pts, length in packets if pts is not None), default=0)
+    shown = float(last * stream.time_base)
+    if not stream.frames and shown < LONG * seconds:  # Matroska and WebM promise seconds only
+        raise DataFault(video, "", f"is cut off: it ends at {shown:.1f} of {seconds:.1f} seconds", _AGAIN)
     return total
 
 

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from workbench.config import Data
+from workbench.data.candidates import answer_vocabulary
 from workbench.data.official.pictures import clip
 from workbench.data.official.reading import table_rows, text_lines
 from workbench.data.official.releases import file_of
 from workbench.data.official.rows import DataFault, Note, Row, made
 from workbench.records import Example, Split
 
-VOCABULARY = 1000  # most frequent training answers; the paper gives no number
+RANKED = ("msvd_qa", "msrvtt_qa")
+VOCABULARY = Data().answer_vocabulary  # the paper gives no number
 
 
-def vocabulary(root: Path, file: str, size: int = VOCABULARY) -> tuple[str, ...]:
-    """The most frequent answers, alphabetical among equals."""
-    counts = Counter(row.text("answer") for row in table_rows(root, file))
-    return tuple(sorted(counts, key=lambda answer: (-counts[answer], answer))[:size])
+def vocabulary(root: Path, file: str, size: int) -> tuple[str, ...]:
+    """The most frequent answers, alphabetical among equals.
+
+    Raises:
+        DataFault: when there are not so many.
+    """
+    answers = [row.text("answer") for row in table_rows(root, file)]
+    try:
+        return answer_vocabulary(answers, size)
+    except ValueError as error:
+        remedy = "get the whole file, or change data.answer_vocabulary"
+        raise DataFault(file, "", f"holds too few answers ({error})", remedy) from error
 
 
 def names(root: Path, file: str) -> dict[str, str]:
@@ -33,13 +43,16 @@ def names(root: Path, file: str) -> dict[str, str]:
     return found
 
 
-def examples(dataset: str, stem: str, split: Split, root: Path, note: Note) -> Iterator[Example]:
+def examples(
+    dataset: str, stem: str, split: Split, root: Path, note: Note, size: int
+) -> Iterator[Example]:
     """One example per question.
 
     Args:
         stem: what stands before the number of a video in the name of its file.
+        size: of the vocabulary that is ranked.
     """
-    candidates = vocabulary(root, file_of(root, dataset, split, 1))
+    candidates = vocabulary(root, file_of(root, dataset, split, 1), size)
     known = names(root, f"{dataset}/youtube_mapping.txt")
 
     def make(row: Row) -> Iterator[Example]:

@@ -43,8 +43,9 @@ def write(config: Config, entries: Sequence[Entry], root: Path, out: Path, worke
     clips = sorted({clip for state in states for clip in state["videos"]})
     _all(write_clip, [(root, clip, building, out) for clip in clips], workers, "videos")
     sizes: dict[str, dict[str, int]] = {}
-    for part, state in zip(parts, states, strict=True):
-        sizes.setdefault(part.dataset, {})[part.split] = state["examples"]
+    for name, size in _noted(parts, states, "examples"):
+        dataset, _, split = name.partition("/")
+        sizes.setdefault(dataset, {})[split] = size
     wanted = {f"{part.name}{ending}" for part in parts for ending in (".parquet", STATE)}
     wanted |= {f"{clip}.zip" for clip in clips} | {name for state in states for name in state["archives"]}
     for entry in entries:
@@ -55,15 +56,21 @@ def write(config: Config, entries: Sequence[Entry], root: Path, out: Path, worke
     manifest = {
         "suite": config.suite,
         "world_seed": config.data.world_seed,
-        "data_root": os.path.relpath(root, out),
+        "data_root": os.path.relpath(root, out.parent.resolve() / out.name),
         "datasets": sizes,
         "shared_images": shared_images(building, sizes),
+        "missing_pictures": {name: n for name, n in _noted(parts, states, "missing") if n},
+        "answers_covered": dict(_noted(parts, states, "covers")),
         "files": {name: file_sha256(building / name) for name in written},
     }
     write_json(building / "manifest.json", manifest)
     shutil.rmtree(out, ignore_errors=True)
     building.rename(out)
     return manifest
+
+
+def _noted(parts: Sequence[Part], states: Sequence[dict[str, Any]], what: str) -> list[tuple[str, Any]]:
+    return [(part.name, state[what]) for part, state in zip(parts, states, strict=True) if what in state]
 
 
 def _parts(config: Config, entries: Iterable[Entry], root: Path, out: Path, before: Path) -> list[Part]:
@@ -84,8 +91,9 @@ def _parts(config: Config, entries: Iterable[Entry], root: Path, out: Path, befo
                 continue
             lacking = dict.fromkeys(absent, entry.name) | lacking
             share = config.data.size_scale if split == "train" else 1.0
-            most = _most(config, entry, split)
-            parts.append(Part(entry.name, split, root, out, before, config.data.world_seed, most, share))
+            drawn = (config.data.world_seed, _most(config, entry, split), share)
+            given = (config.data.allow_missing, config.data.answer_vocabulary)
+            parts.append(Part(entry.name, split, root, out, before, *drawn, *given))
     if lacking:
         names = ", ".join(f"{file} ({dataset})" for file, dataset in lacking.items())
         raise room.PreparedError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from workbench.data.candidates import BINARY
 from workbench.data.micro.memes import ask
 from workbench.data.micro.pools import Item, item, scene_id
 from workbench.data.micro.sampling import draw_scene, stream
@@ -13,8 +14,6 @@ from workbench.data.official.reading import line_rows
 from workbench.data.official.releases import RELEASES
 from workbench.data.official.rows import Note, Row, made, refuse
 from workbench.records import Example, Split
-
-CANDIDATES = ("yes", "true", "no", "false")  # verbalisers of the paper
 
 
 def micro(split: Split, count: int, seed: int) -> Iterator[Item]:
@@ -40,7 +39,7 @@ def official(split: Split, root: Path, note: Note = refuse) -> Iterator[Example]
                 images=(below(root, "hatefulmemes", row.text("img"), row),),
                 references=("yes" if _hateful(row) else "no",),
                 fields={"text": row.text("text")},
-                candidates=CANDIDATES,
+                candidates=BINARY,
                 domain=stem,
             )
 

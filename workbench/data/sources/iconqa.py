@@ -12,7 +12,7 @@ from workbench.data.official.choices import listed
 from workbench.data.official.pictures import below
 from workbench.data.official.reading import json_object
 from workbench.data.official.releases import file_of
-from workbench.data.official.rows import Note, made, refuse
+from workbench.data.official.rows import DataFault, Note, made, refuse
 from workbench.records import Example, Split
 
 
@@ -26,6 +26,8 @@ def micro(split: Split, count: int, seed: int) -> Iterator[Item]:
 def official(split: Split, root: Path, note: Note = refuse) -> Iterator[Example]:
     """Multi-text-choice: one example per folder, which holds data.json and image.png."""
     folder = file_of(root, "iconqa", split)
+    if not (root / folder).is_dir():
+        raise DataFault(folder, "", "has to be a folder of questions", "unpack the dataset again")
     names = sorted((path.name for path in (root / folder).iterdir() if path.is_dir()), key=_order)
 
     def make(name: str) -> Iterator[Example]:

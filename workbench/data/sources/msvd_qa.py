@@ -31,6 +31,8 @@ def micro(split: Split, count: int, seed: int) -> Iterator[Item]:
         yield item("msvd_qa", split, index, clip.frames, (qa.answer,), fields, VOCABULARY)
 
 
-def official(split: Split, root: Path, note: Note = refuse) -> Iterator[Example]:
+def official(
+    split: Split, root: Path, note: Note = refuse, vocabulary: int = video_qa.VOCABULARY
+) -> Iterator[Example]:
     """The official files: one example per question, the most frequent training answers as candidates."""
-    return video_qa.examples("msvd_qa", "vid", split, root, note)
+    return video_qa.examples("msvd_qa", "vid", split, root, note, vocabulary)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from workbench.data.candidates import VISDIAL_OPTIONS
 from workbench.data.micro.dialogue import follow_up
 from workbench.data.micro.pools import Item, item, scene_id
 from workbench.data.micro.sampling import draw_scene, stream
@@ -12,10 +13,11 @@ from workbench.data.official.lookup import Lookup
 from workbench.data.official.pictures import below
 from workbench.data.official.reading import json_rows, json_texts
 from workbench.data.official.releases import file_of
-from workbench.data.official.rows import Note, Row, made, refuse
+from workbench.data.official.rows import Note, Row, made, refuse, short
 from workbench.records import Example, Split
 
 FOLDER = "visdial/VisualDialog_val2018"
+DENSE = "visdial/visdial_1.0_val_dense_annotations.json"
 
 
 def micro(split: Split, count: int, seed: int) -> Iterator[Item]:
@@ -34,7 +36,7 @@ def official(split: Split, root: Path, note: Note = refuse) -> Iterator[Example]
         name: Lookup(("", text) for text in json_texts(root, file, f"data.{name}.item"))
         for name in ("questions", "answers")
     }
-    relevance = Lookup(_relevance(root, "visdial/visdial_1.0_val_dense_annotations.json"))
+    relevance = Lookup(_relevance(root))
 
     def said(row: Row, name: str, index: int) -> str:
         try:
@@ -50,10 +52,15 @@ def official(split: Split, root: Path, note: Note = refuse) -> Iterator[Example]
             options = talk.value("answer_options")
             if not isinstance(options, list) or not all(isinstance(option, int) for option in options):
                 raise talk.fault("the field 'answer_options' has to be a list of whole numbers")
+            if len(options) != VISDIAL_OPTIONS:
+                raise talk.fault(f"has {len(options)} answer_options, not {VISDIAL_OPTIONS}")
             candidates = tuple(said(talk, "answers", option) for option in options)
             question = said(talk, "questions", talk.number("question"))
             fields = {"history": history, "question": question}
             if judged := relevance.get(f"{number} {turn}"):
+                if len(judged[0]) != len(candidates):
+                    problem = f"has {len(judged[0])} relevances in {DENSE}, not {VISDIAL_OPTIONS}"
+                    raise talk.fault(problem, "get both files of one release")
                 fields["relevance"] = " ".join(map(str, judged[0]))  # of the candidates, for NDCG
             yield Example(
                 dataset="visdial",
@@ -69,7 +76,10 @@ def official(split: Split, root: Path, note: Note = refuse) -> Iterator[Example]
     yield from made(json_rows(root, file, "data.dialogs.item"), make, note)
 
 
-def _relevance(root: Path, file: str) -> Iterator[tuple[str, list[float]]]:
-    if (root / file).exists():
-        for row in json_rows(root, file):
-            yield f"{row.number('image_id')} {row.number('round_id')}", row.value("gt_relevance", "relevance")
+def _relevance(root: Path) -> Iterator[tuple[str, list[float]]]:
+    if (root / DENSE).exists():
+        for row in json_rows(root, DENSE):
+            judged = row.value("gt_relevance", "relevance")
+            if not isinstance(judged, list) or not all(isinstance(share, int | float) for share in judged):
+                raise row.fault(f"the field 'gt_relevance' has to be a list of numbers, not {short(judged)}")
+            yield f"{row.number('image_id')} {row.number('round_id')}", judged

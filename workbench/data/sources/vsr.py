@@ -11,7 +11,7 @@ from workbench.data.micro.sampling import draw_scene, stream
 from workbench.data.official.pictures import coco, found
 from workbench.data.official.reading import line_rows
 from workbench.data.official.releases import file_of
-from workbench.data.official.rows import Note, Row, made, refuse
+from workbench.data.official.rows import Note, Row, made, refuse, short
 from workbench.records import Example, Split
 
 LABELS = {"0": "false", "1": "true", "false": "false", "true": "true"}
@@ -34,8 +34,8 @@ def official(split: Split, root: Path, note: Note = refuse) -> Iterator[Example]
 
     def make(row: Row) -> Iterator[Example]:
         name = row.text("image")
-        if not name.removesuffix(".jpg").isdecimal():
-            raise row.fault(f"the image {name!r} is none of COCO", "names are twelve digits and .jpg")
+        if not (name.removesuffix(".jpg").isdecimal() and len(name) <= len("000000000000.jpg")):
+            raise row.fault(f"the image {short(name)} is none of COCO", "names are twelve digits and .jpg")
         image_id, picture = coco(root, int(name.removesuffix(".jpg")), row)
         label = str(row.value("label")).lower()
         if label not in LABELS:

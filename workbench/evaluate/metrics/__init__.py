@@ -15,6 +15,7 @@ from workbench.evaluate.metrics.answers import (
     vqa_accuracy_evalai,
     vqa_accuracy_lavis,
     vqa_accuracy_official,
+    vqa_accuracy_vizwiz,
 )
 from workbench.evaluate.metrics.cider import cider
 from workbench.evaluate.metrics.ptb import caption_tokens
@@ -55,6 +56,7 @@ __all__ = [
     "vqa_accuracy_evalai",
     "vqa_accuracy_lavis",
     "vqa_accuracy_official",
+    "vqa_accuracy_vizwiz",
     "yes_margin",
 ]
 
@@ -63,6 +65,7 @@ _ANSWERED: Mapping[str, Callable[[str, Sequence[str]], float]] = {
     "vqa_accuracy_official": vqa_accuracy_official,
     "vqa_accuracy_lavis": vqa_accuracy_lavis,
     "vqa_accuracy_evalai": vqa_accuracy_evalai,
+    "vqa_accuracy_vizwiz": vqa_accuracy_vizwiz,
     "ivqa_accuracy": ivqa_accuracy,
     "direct_answer": direct_answer,
     "exact_match": exact_match,

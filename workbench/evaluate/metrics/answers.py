@@ -28,7 +28,7 @@ def vqa_accuracy(answer: str, references: Sequence[str]) -> float:
 
 
 def vqa_accuracy_official(answer: str, references: Sequence[str]) -> float:
-    """The same as GT-Vision-Lab/VQA computes it (vqaEval.py at a013f00), for VQAv2 and VizWiz.
+    """The same as GT-Vision-Lab/VQA computes it (vqaEval.py at a013f00), for VQAv2.
 
     Where all annotators wrote the same, nothing is normalised: "Yes." and "Two" are then wrong against ten
     times "yes" and "two".
@@ -49,6 +49,15 @@ def vqa_accuracy_lavis(answer: str, references: Sequence[str]) -> float:
     if len(set(references)) > 1:
         right = [strip_punctuation(reference) for reference in references]
     return _left_one_out(normalise(answer), right)
+
+
+def vqa_accuracy_vizwiz(answer: str, references: Sequence[str]) -> float:
+    """The same as VizWiz' own program computes it (the VizWiz API, after VQAv2's by Qing Li).
+
+    The answer is always normalised, the references never: "Yes." agrees with "yes", but an annotator's "two",
+    "t-shirt" or "Yes" agrees with no answer at all.
+    """
+    return _left_one_out(normalise(answer), references)
 
 
 def vqa_accuracy_evalai(answer: str, references: Sequence[str]) -> float:
