@@ -85,7 +85,7 @@ def inline(svg: str, alt: str) -> Markup:
     body = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", body, count=1)
     body = re.sub(r"\n\s*", "\n", body)
     body = re.sub(r' transform="rotate\(-0 [^"]*"', "", body)
-    body = re.sub(r' d="[^"]*"', lambda path: re.sub(r"\s*([MLCQSz]|(?<=\d) ?(?=\"))\s*", r"\1", path[0]), body)
+    body = re.sub(r' d="[^"]*"', lambda path: re.sub(r"\s*([MLCQSz])\s*", r"\1", path[0]), body)
     body = body.replace("font-family: 'DejaVu Sans', sans-serif; ", "")  # the page's own
     body = re.sub(r' style="[^"]*"', lambda style: style[0].replace("; ", ";").replace(": ", ":"), body)
     for colour, variable in (
