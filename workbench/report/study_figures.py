@@ -92,7 +92,7 @@ def forest(study: Study, found: Found, datasets: Sequence[Dataset]) -> Figure:
         ):
             for place, dataset in enumerate(shown):
                 lines = [effects[(*pair, dataset.name)] for pair in pairs]
-                _effects(axes, place, lines, marks, _published(study, dataset.name))
+                _effects(axes, place, lines, marks, _published(study, dataset.name, marks))
             held_out = study.measures.get("held_out", ())
             rows_axis(axes, [plain(d.title) + (" °" if d.name in held_out else "") for d in shown])
             for edge in range(1, len(shown)):
@@ -103,7 +103,7 @@ def forest(study: Study, found: Found, datasets: Sequence[Dataset]) -> Figure:
             handle(look.marker, look.colour, f"{plain(seen[better].title)} minus {plain(seen[worse].title)}")
             for (better, worse), look in marks.items()
         ]
-        cited = any(_published(study, dataset.name) for dataset in datasets)
+        cited = any(_published(study, dataset.name, marks) for dataset in datasets)
         legend(figure, [*named, *([_paper()] if cited else []), handle("", MUTED, "° held-out")], columns=2)
     return figure
 
@@ -143,20 +143,28 @@ def _effects(
     place: int,
     lines: Sequence[OnDataset],
     marks: Mapping[tuple[str, str], Method],
-    paper: Sequence[float],
+    paper: Sequence[tuple[float, str]],
 ) -> None:
     for number, one in enumerate(lines):
         height = place + 0.6 * ((number + 1) / (len(lines) + 1) - 0.5)
         dot(axes, height, marks[one.better, one.worse], one.verdict.effect, size=5)
-    for value in paper:
-        axes.plot(value, place + 0.32, "d", ms=5, mfc=PAGE, mec=INK, mew=1.0)
+    for value, colour in paper:
+        axes.plot(value, place + 0.32, "d", ms=5, mfc=PAGE, mec=colour, mew=1.2)
 
 
-def _published(study: Study, dataset: str) -> list[float]:
-    """What the paper says about one dataset, as far as claims cite it."""
-    found = [claim.paper for claim in study.claims if claim.measure == dataset and claim.paper is not None]
-    published = [claim.published or {} for claim in study.claims]
-    return found + [differences[dataset] for differences in published if dataset in differences]
+def _published(
+    study: Study, dataset: str, marks: Mapping[tuple[str, str], Method]
+) -> list[tuple[float, str]]:
+    """What the paper says about one dataset, as far as claims cite it, each in its comparison's colour."""
+    found = []
+    for claim in study.claims:
+        values = dict(claim.published or {})
+        if claim.measure == dataset and claim.paper is not None:
+            values[dataset] = claim.paper
+        look = marks.get((claim.better, claim.worse))
+        if dataset in values:
+            found.append((values[dataset], look.colour if look else INK))
+    return found
 
 
 def _paper() -> Line2D:
