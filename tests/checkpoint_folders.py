@@ -132,6 +132,30 @@ def llama(folder: Path, seed: int = 6) -> LlamaForCausalLM:
     return model
 
 
+def vicuna(folder: Path, seed: int = 7) -> LlamaForCausalLM:
+    """A Llama as lmsys/vicuna-7b-v1.1 is: a tokenizer.model alone, and no row beyond its tokens."""
+    import sentencepiece
+
+    folder.mkdir()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(["the cat", "a red hat", "what is it?"]), vocab_size=285,
+        model_prefix=str(folder / "tokenizer"), model_type="bpe", byte_fallback=True,
+        hard_vocab_limit=False, minloglevel=2,
+    )  # fmt: skip
+    (folder / "tokenizer.vocab").unlink()
+    tokens = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
+    (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "LlamaTokenizer"} | tokens))
+    (folder / "special_tokens_map.json").write_text(json.dumps(tokens))
+    pieces = sentencepiece.SentencePieceProcessor(model_file=str(folder / "tokenizer.model"))
+    config = LlamaConfig(
+        vocab_size=len(pieces), hidden_size=tiny.WIDTH, intermediate_size=64, num_hidden_layers=2,
+        num_attention_heads=4, pad_token_id=0,
+    )  # fmt: skip
+    model = randomised(LlamaForCausalLM(config), seed)
+    model.save_pretrained(folder)
+    return model
+
+
 def t5(folder: Path) -> T5ForConditionalGeneration:
     """A T5 as FLAN-T5 is: its output layer is its own, though transformers makes it the embeddings."""
     tiny.language_folder(folder, "t5", tied=False)
