@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 
 import checkpoint_folders as made
+import pytest
 import tiny
 import torch
-from transformers import AutoConfig, InstructBlipForConditionalGeneration
+from PIL import Image
+from transformers import AutoConfig, InstructBlipForConditionalGeneration, InstructBlipProcessor
 
 from workbench.config import Model
 from workbench.data.tokens import Tokenizers
@@ -71,3 +73,49 @@ def test_shared_embeddings_grow_together(tmp_path):
     language = model.language_model
     assert len(language.lm_head.weight) == tiny.VOCABULARY + 1
     assert language.lm_head.weight is language.get_input_embeddings().weight
+
+
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+def test_what_is_saved_is_for_plain_transformers(family, tmp_path):
+    made.whole(tmp_path / "hub", family)
+    make(tmp_path, "hub")
+    switches = Model(language_model=family, num_query_tokens=tiny.QUERIES)
+    InstructBlip.load(tmp_path / f"start/blip2-{family}", switches).save_pretrained(tmp_path / "saved")
+    processor = InstructBlipProcessor.from_pretrained(tmp_path / "saved")
+    model = InstructBlipForConditionalGeneration.from_pretrained(tmp_path / "saved").eval()
+    picture = Image.new("RGB", (16, 16), "red")
+    read = processor(images=picture, text="what is it?", return_tensors="pt")
+    assert (read["input_ids"] == model.config.image_token_index).sum() == tiny.QUERIES
+    said = model.generate(**read, max_new_tokens=4)
+    blank = processor(images=Image.new("RGB", (16, 16)), text="what is it?", return_tensors="pt")
+    with torch.no_grad():
+        seen, unseen = (model(**one, **decoded(family)).logits for one in (read, blank))
+    assert not torch.equal(seen, unseen)
+    assert len(processor.batch_decode(said, skip_special_tokens=True)) == 1
+
+
+def decoded(family):
+    return {"decoder_input_ids": torch.zeros(1, 1, dtype=torch.long)} if family == "t5" else {}
+
+
+def test_flan_t5_has_the_activation_that_lavis_gave_it(tmp_path):
+    made.t5(tmp_path / "flan")
+    path = tmp_path / "flan/config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"dense_act_fn": "gelu_new"}))
+    made.vit(tmp_path / "eye")
+    made.bert(tmp_path / "bert")
+    torch.save(made.lavis(made.whole(tmp_path / "one", "t5"), "t5"), tmp_path / "instruct_blip.pth")
+    for sources, activation in ((("eye", "flan", "bert"), "gelu_new"), (("bert", "eye", "flan"), "gelu")):
+        more = ["instruct_blip.pth"] * (activation == "gelu")
+        make(tmp_path, *sources, *more)
+        found = AutoConfig.from_pretrained(tmp_path / "start/blip2-t5").text_config
+        assert found.dense_act_fn == activation
+
+
+def test_opt_ends_its_answers_as_it_was_trained(tmp_path):
+    made.bert(tmp_path / "bert")
+    made.opt(tmp_path / "opt", end=50)
+    make(tmp_path, "bert", "opt")
+    folder = tmp_path / "start/blip2-llama"
+    assert AutoConfig.from_pretrained(folder).text_config.eos_token_id == 50
+    assert Tokenizers.load(folder).target_ids("a")[-1] == 50

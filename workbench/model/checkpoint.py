@@ -27,12 +27,12 @@ from transformers import (
 
 from workbench.model import start_tokenizers
 from workbench.model.create import QUERY_STD, UNNAMED
-from workbench.model.folder import ModelError
+from workbench.model.folder import ModelError, set_queries
 from workbench.model.naming import TEXT_PATH, State
-from workbench.model.sources import Part, preprocessing
+from workbench.model.sources import STAGE_ONE, Part, preprocessing
 
 SEED = 2023  # of what is drawn: the same start whoever makes it
-BLIPS = ("instructblip", "blip-2", "lavis", "trained")
+BLIPS = ("instructblip", "blip-2", STAGE_ONE, "lavis", "trained")
 _GONE = {"language": ("language_model.", "language_projection."), "vision": ("vision_model.",)}
 _QFORMER = ("qformer.", "query_tokens", "language_projection.")
 
@@ -113,14 +113,12 @@ def _config(
         raise ModelError(
             f"no source of model.checkpoint has a {lacks}; name one that does, by folder or hub id"
         )
-    if not text.is_encoder_decoder and any(part.kind == "lavis" for part in parts):
+    of_lavis = any(part.kind == "lavis" for part in parts)
+    if not text.is_encoder_decoder and of_lavis:
         # LAVIS trained its Vicunas with </s> where Llama has <s>; with the latter they answer badly
         language.bos_token = language.eos_token
     start_tokenizers.end_as_configured(language, text)
-    speaker = [part.config for part in parts if part.kind in ("language", "instructblip", "blip-2")][-1]
-    image = getattr(speaker, "image_token_index", None)
-    if image is None:
-        image = start_tokenizers.placeholder(language, text.vocab_size, state)
+    image = start_tokenizers.placeholder(language, text.vocab_size, state)
     given = _last(parts, "bert", "qformer_config")
     shared = (
         "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "hidden_act",
@@ -135,6 +133,8 @@ def _config(
     ids = {name: getattr(language, name) for name in ("pad_token_id", "eos_token_id", "bos_token_id")}
     fields = text.to_dict() | UNNAMED | {name: value for name, value in ids.items() if value is not None}
     fields["vocab_size"] = max(text.vocab_size, image + 1)
+    if of_lavis and fields.get("dense_act_fn") == "gelu_new":
+        fields["dense_act_fn"] = "gelu"  # LAVIS trained around a FLAN-T5 that it had given this activation
     if text.is_encoder_decoder and fields.get("decoder_start_token_id") is None:
         fields["decoder_start_token_id"] = fields["pad_token_id"]
     tokens = state.get("query_tokens")
@@ -150,7 +150,8 @@ def _config(
 
 
 def _last(parts: Sequence[Part], kind: str, section: str) -> PreTrainedConfig | None:
-    found = [part.config if part.kind == kind else getattr(part.config, section, None) for part in parts]
+    known = [part for part in parts if not (part.kind == STAGE_ONE and kind == "language")]
+    found = [part.config if part.kind == kind else getattr(part.config, section, None) for part in known]
     return next((config for config in found[::-1] if config is not None), None)
 
 
@@ -186,7 +187,9 @@ def _fresh(name: str, shape: tuple[int, ...], draw: torch.Generator) -> Tensor:
 def _pixels(parts: Sequence[Part], config: InstructBlipConfig) -> dict[str, Any]:
     """preprocessor_config.json: pictures squashed to the encoder's size, its own mean and deviation."""
     known = [
-        preprocessing(p.folder) for p in parts if p.folder and p.kind in ("vision", "instructblip", "blip-2")
+        preprocessing(part.folder)
+        for part in parts
+        if part.folder and part.kind in ("vision", "instructblip", "blip-2", STAGE_ONE)
     ]
     found = next((fields for fields in known[::-1] if fields), None)
     if found is None:
@@ -208,6 +211,7 @@ def _write(
     shutil.rmtree(making, ignore_errors=True)
     whole, vision = making / f"blip2-{family}", making / "vision"
     model.save_pretrained(whole)
+    set_queries(whole, model.config.num_query_tokens)
     model.vision_model.save_pretrained(vision)
     language.save_pretrained(whole)
     reader.save_pretrained(whole / "qformer_tokenizer")

@@ -16,7 +16,7 @@ from transformers import (
 
 from workbench.model.folder import ModelError, reading
 from workbench.model.naming import State
-from workbench.model.sources import Part
+from workbench.model.sources import STAGE_ONE, Part
 
 IMAGE = "<image>"  # as InstructBlipProcessor calls the placeholder
 # BERT's special tokens by their roles; google-bert/bert-base-uncased says nowhere which is which
@@ -48,7 +48,7 @@ def of_qformer(parts: Sequence[Part]) -> PreTrainedTokenizerBase:
         ModelError: when none has, or it cannot be read.
     """
     for part in parts[::-1]:
-        if part.kind in ("bert", "instructblip") and part.folder is not None:
+        if part.kind in ("bert", STAGE_ONE, "instructblip") and part.folder is not None:
             folder = part.folder / "qformer_tokenizer" if part.kind == "instructblip" else part.folder
             if found := _read(folder):
                 words = found.get_vocab()
