@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import small_world
 import tiny
@@ -14,11 +15,13 @@ from transformers import (
     BertModel,
     Blip2Config,
     Blip2ForConditionalGeneration,
+    Blip2ForImageTextRetrieval,
     Dinov2Config,
     Dinov2Model,
     InstructBlipForConditionalGeneration,
     LlamaConfig,
     LlamaForCausalLM,
+    OPTConfig,
     PreTrainedModel,
     T5ForConditionalGeneration,
     ViTConfig,
@@ -68,18 +71,43 @@ def whole(
 
 def blip2(folder: Path, family: tiny.Family, seed: int = 2) -> Blip2ForConditionalGeneration:
     """A BLIP-2 of stage 2 as the hub has it: no text path and no tokenizer for one."""
+    config = _blip2_config(folder, family, reads=False)
+    return _blip2(folder, randomised(Blip2ForConditionalGeneration(config), seed), family)
+
+
+def opt(folder: Path, end: int) -> Blip2ForConditionalGeneration:
+    """A BLIP-2 around an OPT, which ends in another token than its tokenizer says."""
+    config = _blip2_config(folder, "llama", reads=False)
+    config.text_config = OPTConfig(
+        vocab_size=tiny.VOCABULARY, hidden_size=tiny.WIDTH, ffn_dim=64, num_hidden_layers=2,
+        num_attention_heads=4, max_position_embeddings=256, word_embed_proj_dim=tiny.WIDTH,
+        pad_token_id=0, bos_token_id=1, eos_token_id=end,
+    )  # fmt: skip
+    return _blip2(folder, randomised(Blip2ForConditionalGeneration(config), 8), "t5")
+
+
+def stage_one(folder: Path) -> Blip2ForImageTextRetrieval:
+    """A BLIP-2 of stage 1 as Salesforce/blip2-itm-vit-g: text embeddings beside the Q-Former, heads."""
+    config = _blip2_config(folder, "t5", reads=True)
+    config.image_text_hidden_size = 16
+    return _blip2(folder, randomised(Blip2ForImageTextRetrieval(config), 9), "bert")
+
+
+def _blip2_config(folder: Path, family: tiny.Family, reads: bool) -> Blip2Config:
     like = tiny.fresh(folder.with_name(folder.name + "-parts"), family).config
     qformer = {k: v for k, v in like.qformer_config.to_dict().items() if k != "model_type"}
-    config = Blip2Config(
+    return Blip2Config(
         vision_config={**like.vision_config.to_dict(), "model_type": "blip_2_vision_model"},
-        qformer_config={**qformer, "use_qformer_text_input": False},
+        qformer_config={**qformer, "use_qformer_text_input": reads},
         text_config=like.text_config.to_dict(),
         num_query_tokens=tiny.QUERIES,
         image_token_index=tiny.IMAGE,
     )
-    model = randomised(Blip2ForConditionalGeneration(config), seed)
+
+
+def _blip2(folder: Path, model: Any, tokens: str) -> Any:
     model.save_pretrained(folder)
-    letters(folder, family)
+    letters(folder, tokens)
     (folder / "preprocessor_config.json").write_text(json.dumps(PIXELS))
     return model
 
@@ -129,6 +157,30 @@ def llama(folder: Path, seed: int = 6) -> LlamaForCausalLM:
     model = randomised(LlamaForCausalLM(config), seed)
     model.save_pretrained(folder)
     letters(folder, "llama")
+    return model
+
+
+def vicuna(folder: Path, seed: int = 7) -> LlamaForCausalLM:
+    """A Llama as lmsys/vicuna-7b-v1.1 is: a tokenizer.model alone, and no row beyond its tokens."""
+    import sentencepiece
+
+    folder.mkdir()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(["the cat", "a red hat", "what is it?"]), vocab_size=285,
+        model_prefix=str(folder / "tokenizer"), model_type="bpe", byte_fallback=True,
+        hard_vocab_limit=False, minloglevel=2,
+    )  # fmt: skip
+    (folder / "tokenizer.vocab").unlink()
+    tokens = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
+    (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "LlamaTokenizer"} | tokens))
+    (folder / "special_tokens_map.json").write_text(json.dumps(tokens))
+    pieces = sentencepiece.SentencePieceProcessor(model_file=str(folder / "tokenizer.model"))
+    config = LlamaConfig(
+        vocab_size=len(pieces), hidden_size=tiny.WIDTH, intermediate_size=64, num_hidden_layers=2,
+        num_attention_heads=4, pad_token_id=0,
+    )  # fmt: skip
+    model = randomised(LlamaForCausalLM(config), seed)
+    model.save_pretrained(folder)
     return model
 
 

@@ -81,6 +81,12 @@ def plan(
     preset: Annotated[str, typer.Option(help="instead of a study: one training with this preset")] = "",
     hardware: Annotated[str, typer.Option(help="h100, a100-40g, a100-80g, v100, cpu")] = "a100-40g",
     gpus: Annotated[int, typer.Option(help="how many of it", min=1)] = 1,
+    lengths: Annotated[
+        tuple[int, int], typer.Option(help="mean tokens of instruction and answer, for FLOPs", min=1)
+    ] = (32, 16),
+    longest: Annotated[
+        tuple[int, int], typer.Option(help="the longest, for memory: what longer ones are cut to", min=1)
+    ] = (128, 256),
 ) -> None:
     """Say which cells a study has and what the missing ones take here; or what a preset takes where."""
     from workbench.config import load
@@ -95,7 +101,8 @@ def plan(
         from workbench.search.hardware import describe
 
         root = Path.cwd()
-        said = explained(lambda: describe(read(root, preset), root, preset, hardware, gpus, Lengths()))
+        texts = Lengths(*lengths), Lengths(*longest)
+        said = explained(lambda: describe(read(root, preset), root, preset, hardware, gpus, *texts))
         typer.echo("\n".join(said))
         return
     made = explained(

@@ -44,6 +44,19 @@ def test_a_run_leaves_a_record_and_is_never_made_again(world, home, monkeypatch)
     assert fit(CONFIG, "instruct", world) == folder
 
 
+def test_validation_asks_as_many_at_once_as_training_reads(world, monkeypatch):
+    asked = []
+
+    def noted(*given, batch_size, **more):
+        asked.append(batch_size)
+        return answers(*given, batch_size=batch_size, **more)
+
+    answers = fitting.answers
+    monkeypatch.setattr(fitting, "answers", noted)
+    fit(changed(CONFIG, {"train.accumulate_steps": 2, "train.steps": 2}), "instruct", world)
+    assert set(asked) == {2}
+
+
 def die_at(world: Path, home: Path, step: int) -> None:
     os.environ["DVC_ROOT"] = str(home)
     save = fitting._Run.save

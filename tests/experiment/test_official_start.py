@@ -2,33 +2,65 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+from pathlib import Path
 
 import checkpoint_folders as made
+import official_root
 import pytest
 import small_world
 import tiny
+import yaml
 
 from workbench import presets
 from workbench.code import PACKAGE
 from workbench.config import changed
 from workbench.data.features import build
+from workbench.data.official.releases import RELEASES
+from workbench.data.prepare import prepare
 from workbench.experiment.record import Record, RunError
 from workbench.experiment.score import read_scores, score
-from workbench.stages import start
+from workbench.files import read_json
+from workbench.stages import evaluate, features, start
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
-@pytest.mark.parametrize("family", tiny.FAMILIES)
-def test_from_a_hub_id_to_the_scores_of_one_dataset(family, world, home, tmp_path, monkeypatch):
-    place = tmp_path / "cache/models--Salesforce--instructblip-tiny"
+def cached(folder: Path, name: str, family: tiny.Family, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hub's cache with random weights of that name, and no network."""
+    place = folder / f"models--{name.replace('/', '--')}"
     made.whole(place / "snapshots" / COMMIT, family, positions=256)
     (place / "refs").mkdir()
     (place / "refs/main").write_text(COMMIT)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(folder))
+
+
+def test_the_readmes_way_with_the_files_of_one_dataset(home, tmp_path, monkeypatch):
+    text = (PACKAGE.parent / "README.md").read_text()
+    written = yaml.safe_load(re.search(r"```yaml\n(.*?)```", text, re.DOTALL)[1])
+    (hub_id,) = written["model"]["checkpoint"]
+    cached(tmp_path / "cache", hub_id, "t5", monkeypatch)
+    changes = {f"{name}.{key}": value for name, pairs in written.items() for key, value in pairs.items()}
+    changes |= {"model.num_query_tokens": tiny.QUERIES, "tracking.uri": small_world.CONFIG.tracking.uri}
+    config = changed(presets.read(PACKAGE.parent, "paper-flant5xl"), changes)
+    root = tmp_path / "repository"
+    for name, release in official_root.small_releases().items():
+        monkeypatch.setitem(RELEASES, name, release)
+    official_root.fill(tmp_path / "all")
+    shutil.copytree(tmp_path / "all/gqa", root / config.data.root / "gqa")
+    start.work(config, root)
+    prepare(config, root / "data/prepared", 1, root)
+    features.work(config, root)
+    evaluate.work(config, root, "blip2")
+    assert read_json(root / "reports/metrics/blip2.json")
+
+
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+def test_from_a_hub_id_to_the_scores_of_one_dataset(family, world, home, tmp_path, monkeypatch):
+    cached(tmp_path / "cache", "Salesforce/instructblip-tiny", family, monkeypatch)
     preset = presets.read(PACKAGE.parent, "paper-flant5xl" if family == "t5" else "paper-vicuna7b")
     config = changed(
         preset,

@@ -11,7 +11,7 @@ import pytest
 import small_world
 import tiny
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from transformers import InstructBlipForConditionalGeneration, InstructBlipProcessor
 
 from workbench.config import Model, changed
@@ -19,6 +19,7 @@ from workbench.data.encoder import Encoder, encode
 from workbench.data.tokens import Tokenizers
 from workbench.experiment.record import RunError, start_folder
 from workbench.files import read_json
+from workbench.model import sources
 from workbench.model.checkpoint import assemble
 from workbench.model.folder import ModelError
 from workbench.model.instructblip import InstructBlip
@@ -142,6 +143,30 @@ def test_stage_one_first_then_a_blip2_is_the_order_of_lavis(tmp_path):
     assert torch.equal(got[name], theirs.state_dict()[name])
 
 
+def test_a_stage_one_of_the_hub_gives_the_whole_text_path(tmp_path):
+    theirs = made.stage_one(tmp_path / "itm")
+    made.blip2(tmp_path / "blip2", "t5")
+    for order in (("itm", "blip2"), ("blip2", "itm")):
+        account = make(tmp_path, *order)
+        got = weights(tmp_path / "start/blip2-t5")
+        words = theirs.embeddings.word_embeddings.weight
+        assert torch.equal(got["qformer.embeddings.word_embeddings.weight"], words)
+        places = theirs.embeddings.position_embeddings.weight
+        assert torch.equal(got["qformer.embeddings.position_embeddings.weight"], places)
+        name = "qformer.encoder.layer.0.intermediate.dense.weight"
+        assert torch.equal(got[name], theirs.state_dict()[name])
+        heads = ("vision_projection", "text_projection", "itm_head")
+        assert set(account["spare"]) == {f"{head}.{kind}" for head in heads for kind in ("weight", "bias")}
+        assert (account["drawn"], account["unexpected"]) == ([], [])
+
+
+def test_what_transformers_ignores_is_in_the_account(tmp_path):
+    made.whole(tmp_path / "hub", "t5")
+    path = tmp_path / "hub/model.safetensors"
+    save_file(load_file(path) | {"odd.weight": torch.ones(2)}, path, {"format": "pt"})
+    assert make(tmp_path, "hub")["spare"] == ["odd.weight"]
+
+
 @pytest.mark.parametrize(("vision", "family"), [("dinov2", "llama"), ("vit", "t5")])
 def test_a_model_from_scratch(vision, family, tmp_path):
     eye, speaker = getattr(made, vision)(tmp_path / "eye"), getattr(made, family)(tmp_path / "lm")
@@ -238,6 +263,21 @@ def test_a_cached_hub_id_is_read_offline_and_its_commit_recorded(offline, tmp_pa
     (place / "refs/main").write_text(commit)
     for name in ("Salesforce/instructblip-tiny", f"Salesforce/instructblip-tiny@{commit}"):
         assert make(tmp_path, name)["sources"][0]["revision"] == commit
+
+
+@pytest.mark.parametrize(("held", "asked"), [("model.safetensors", 1), ("pytorch_model.bin", 2)])
+def test_pickles_are_downloaded_only_where_there_is_nothing_else(held, asked, tmp_path, monkeypatch):
+    patterns = []
+
+    def download(name, revision, allow_patterns):
+        patterns.append(allow_patterns)
+        (tmp_path / held).touch()
+        return str(tmp_path)
+
+    monkeypatch.setattr(sources, "snapshot_download", download)
+    with pytest.raises(ModelError):
+        read("google/some-model", tmp_path / "none", allow_pickle=True)
+    assert ["*.bin" in wanted for wanted in patterns] == [False, True][:asked]
 
 
 def test_what_does_not_fit_together_is_named(tmp_path):

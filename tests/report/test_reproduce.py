@@ -135,6 +135,40 @@ def test_table3_takes_only_what_was_tuned_on_that_dataset(tmp_path):
     assert ours.against == "InstructBLIP (FlanT5-XXL)"
 
 
+def test_what_was_fine_tuned_belongs_into_table3_alone(tmp_path):
+    tuned = examine(tmp_path / "a", shares={"okvqa": [40, 60]}, data={"downstream": "okvqa"})
+    assert [made(table, tuned).ours for table in ("table1", "table2", "figure4")] == [[], [], []]
+    (ours,) = made("table3", tuned).ours
+    assert (ours.against, ours.found["OKVQA"].value) == ("InstructBLIP (FlanT5-XXL)", 50)
+
+
+@pytest.mark.parametrize("name", ["Salesforce/instructblip-flan-t5-xl", "w/instruct_blip_flanxl_trimmed.pth"])
+def test_a_published_instructblip_is_not_compared_with_blip2(name, tmp_path):
+    published = examine(tmp_path / "a", row="blip2", model={"checkpoint": [name]})
+    (ours,) = made("table1", published).ours
+    assert (ours.title, ours.against) == ("InstructBLIP as published, T5", "InstructBLIP (FlanT5-XL)")
+    assert made("figure4", published).ours[0].against == "InstructBLIP (instruction tuning)"
+
+
+def test_a_folder_above_says_nothing_of_the_model(tmp_path):
+    start = examine(tmp_path / "a", row="blip2", model={"checkpoint": ["/home/instructblip-xxl/blip2"]})
+    assert made("table1", start).ours[0].against == "BLIP-2 (FlanT5-XL)"
+
+
+@pytest.mark.parametrize(
+    ("model", "family"),
+    [
+        ({"checkpoint": ["google-bert/bert-base-uncased", "Salesforce/blip2-flan-t5-xxl"]}, "FlanT5-XXL"),
+        ({"start": "backbones/official/flant5xxl"}, "FlanT5-XXL"),
+        ({"start": "backbones/official/vicuna13b", "language_model": "llama"}, "Vicuna-13B"),
+        ({"start": "backbones/official/vicuna7b", "language_model": "llama"}, "Vicuna-7B"),
+    ],
+)
+def test_the_counterpart_is_as_large(model, family, tmp_path):
+    group = examine(tmp_path / "a", model=model)
+    assert made("table1", group).ours[0].against == f"InstructBLIP ({family})"
+
+
 def test_figure4_averages_the_papers_datasets(tmp_path):
     outputs = write_outputs(tmp_path / "outputs", 6)
     for row in ("blip2", "instruct", "multitask_plain", "multitask_tagged", "multitask_tagged_tags"):

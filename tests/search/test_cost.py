@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from typing import Any
 
 import pytest
@@ -16,8 +17,8 @@ from workbench.code import PACKAGE
 from workbench.config import Config, changed
 from workbench.model.instructblip import InstructBlip
 from workbench.model.sizes import paper_config
-from workbench.search.cost import ADAM_BYTES, Cost, Lengths, Peak, count, memory
-from workbench.search.hardware import describe
+from workbench.search.cost import ADAM_BYTES, LONGEST, Cost, Lengths, Peak, count, memory
+from workbench.search.hardware import HARDWARE, RESERVE, Hardware, describe
 
 ROWS, LENGTHS = 6, Lengths(prompt=7, answer=5)
 ROOT = PACKAGE.parent
@@ -95,7 +96,7 @@ def test_the_papers_largest_t5_in_figures():
 @pytest.mark.parametrize(
     ("preset", "kind", "gpus", "says"),
     [
-        ("paper-flant5xl", "a100-40g", 16, ["trained 187.3 M", "12 examples at once", "without Web CapFilt"]),
+        ("paper-flant5xl", "a100-40g", 16, ["trained 187.3 M", "12 examples at once", "576 GPU-hours"]),
         ("paper-vicuna13b", "v100", 8, ["does not fit into 32 GB", "no bf16 units"]),
         ("small", "h100", 1, ["trained 176.7 M", "128 examples at once"]),
         ("micro", "cpu", 1, ["64 examples at once", "hours           unknown"]),
@@ -106,6 +107,36 @@ def test_a_preset_on_hardware_in_words(preset, kind, gpus, says, tmp_path, monke
     (tmp_path / "backbones").symlink_to(ROOT / "backbones")
     text = "\n".join(describe(presets.read(ROOT, preset), tmp_path, preset, kind, gpus, Lengths()))
     assert [words for words in says if words not in text] == [], text
+
+
+def test_memory_is_judged_by_the_longest_examples(tmp_path, monkeypatch):
+    start, preset = tmp_path / "backbones/micro", presets.read(ROOT, "micro")
+    start.mkdir(parents=True)
+    tiny.start(start, "t5", positions=256)
+    settings = changed(preset, {"model.num_query_tokens": tiny.QUERIES, "model.start": "backbones/micro"})
+    found = AutoConfig.from_pretrained(start / "blip2-t5")
+    short, long = (memory(found, settings, 64, lengths) for lengths in (Lengths(), LONGEST))
+    monkeypatch.setitem(HARDWARE, "toy", Hardware((short + long) / 2 / (1 - RESERVE), 1e12, 1e11))
+
+    def said(*lengths):
+        return "\n".join(describe(settings, tmp_path, "micro", "toy", 1, *lengths))
+
+    assert "does not fit" in said(Lengths())
+    assert "128 and 256 tokens" in said(Lengths())
+    assert ": fits into" in said(Lengths(), Lengths())
+
+
+def test_features_are_planned_at_the_rate_of_fp32(tmp_path, monkeypatch):
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    (tmp_path / "backbones").symlink_to(ROOT / "backbones")
+    hours = {}
+    for name, whole in (("fast", 1e12), ("slow", 1e11)):
+        monkeypatch.setitem(HARDWARE, name, Hardware(80e9, 1e12, whole))
+        text = "\n".join(describe(presets.read(ROOT, "micro"), tmp_path, "micro", name, 1, Lengths()))
+        found = re.search(r"training ([\d.e-]+), features ([\d.e-]+)", text)
+        hours[name] = [float(number) for number in found.groups()]
+    assert hours["slow"][0] == hours["fast"][0]
+    assert hours["slow"][1] == pytest.approx(10 * hours["fast"][1], rel=0.01)
 
 
 def test_what_cannot_be_planned_is_named(tmp_path):

@@ -71,7 +71,7 @@ def fit(
     hashes = signed(config, recipe, root, after.name if after else "")
     folder = home(root) / "runs" / files.digest(hashes)
     folder.mkdir(parents=True, exist_ok=True)
-    together = PartialState()
+    together = PartialState(cpu=not torch.cuda.is_available())  # else two on CPUs are two alone
     lock: AbstractContextManager[object] = FileLock(folder / ".lock")
     with lock if together.is_main_process else nullcontext():
         (finished,) = broadcast_object_list([(folder / record.RECORD).is_file()])
@@ -221,10 +221,11 @@ class _Run:
         """Greedy answers to some validation examples of every held-in dataset; keeps the best weights.
 
         One checkpoint for all datasets, by the mean of their scores (paper section 2.6). Each process
-        answers its share.
+        answers its share, as many examples at once as it trains on.
         """
         scores: Curve = {}
         rank, world = self.accelerator.process_index, self.accelerator.num_processes
+        at_once = max(1, self.config.train.batch_size // (world * self.config.train.accumulate_steps))
         for name, examples in self.validation.items():
             said = answers(
                 self.model,
@@ -232,7 +233,7 @@ class _Run:
                 entry(name),
                 examples[rank::world],
                 partial(evaluation_text, tags=False),
-                batch_size=self.config.train.batch_size,
+                batch_size=at_once,
                 num_beams=1,
             )
             scores[f"val/{name}"] = score(entry(name).metric, gather_object(said)).value
@@ -280,7 +281,8 @@ def _cut(folder: Path, steps: int) -> None:
 def _flat(step: int, metrics: Mapping[str, Any]) -> Curve:
     point: Curve = {"step": step}
     point |= {key: value for key, value in metrics.items() if key != "datasets"}
-    return point | {f"drawn/{name}": count for name, count in metrics["datasets"].items()}
+    drawn: Counter[str] = sum(map(Counter, gather_object([metrics["datasets"]])), Counter())  # by all
+    return point | {f"drawn/{name}": count for name, count in drawn.items()}
 
 
 def _counts(point: Mapping[str, Any]) -> dict[str, int]:

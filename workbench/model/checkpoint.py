@@ -17,23 +17,22 @@ from typing import Any
 import torch
 from torch import Tensor
 from transformers import (
-    AutoTokenizer,
     InstructBlipConfig,
     InstructBlipForConditionalGeneration,
     InstructBlipQFormerConfig,
     InstructBlipVisionConfig,
     PreTrainedConfig,
     PreTrainedTokenizerBase,
-    PreTrainedTokenizerFast,
 )
 
+from workbench.model import start_tokenizers
 from workbench.model.create import QUERY_STD, UNNAMED
-from workbench.model.folder import ModelError, reading
+from workbench.model.folder import ModelError, set_queries
 from workbench.model.naming import TEXT_PATH, State
-from workbench.model.sources import Part, preprocessing
+from workbench.model.sources import STAGE_ONE, Part, preprocessing
 
 SEED = 2023  # of what is drawn: the same start whoever makes it
-BLIPS = ("instructblip", "blip-2", "lavis", "trained")
+BLIPS = ("instructblip", "blip-2", STAGE_ONE, "lavis", "trained")
 _GONE = {"language": ("language_model.", "language_projection."), "vision": ("vision_model.",)}
 _QFORMER = ("qformer.", "query_tokens", "language_projection.")
 
@@ -52,8 +51,7 @@ def assemble(parts: Sequence[Part], queries: int, target: Path) -> dict[str, Any
         ModelError: when parts are missing or do not fit together.
     """
     state, giver = _merged(parts)
-    language = _tokenizer(parts, ("language", "instructblip", "blip-2"), "a language model")
-    reader = _tokenizer(parts, ("bert", "instructblip"), "the Q-Former")
+    language, reader = start_tokenizers.of_language(parts), start_tokenizers.of_qformer(parts)
     config = _config(parts, state, language, len(reader), queries)
     with torch.device("meta"):
         model = InstructBlipForConditionalGeneration(config)
@@ -104,7 +102,10 @@ def _merged(parts: Sequence[Part]) -> tuple[State, dict[str, str]]:
 def _config(
     parts: Sequence[Part], state: State, language: PreTrainedTokenizerBase, reading_words: int, queries: int
 ) -> InstructBlipConfig:
-    """The last source that knows a part decides how it is built; sizes follow from the weights."""
+    """The last source that knows a part decides how it is built; sizes follow from the weights.
+
+    `language` and `state` may get a token <image>.
+    """
     vision = _last(parts, "vision", "vision_config")
     text = _last(parts, "language", "text_config")
     if vision is None or text is None:
@@ -112,9 +113,12 @@ def _config(
         raise ModelError(
             f"no source of model.checkpoint has a {lacks}; name one that does, by folder or hub id"
         )
-    if not text.is_encoder_decoder and any(part.kind == "lavis" for part in parts):
+    of_lavis = any(part.kind == "lavis" for part in parts)
+    if not text.is_encoder_decoder and of_lavis:
         # LAVIS trained its Vicunas with </s> where Llama has <s>; with the latter they answer badly
         language.bos_token = language.eos_token
+    start_tokenizers.end_as_configured(language, text)
+    image = start_tokenizers.placeholder(language, text.vocab_size, state)
     given = _last(parts, "bert", "qformer_config")
     shared = (
         "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "hidden_act",
@@ -128,10 +132,11 @@ def _config(
         raise ModelError(f"the Q-Former's tokenizer has {reading_words} tokens, its embeddings only {rows}")
     ids = {name: getattr(language, name) for name in ("pad_token_id", "eos_token_id", "bos_token_id")}
     fields = text.to_dict() | UNNAMED | {name: value for name, value in ids.items() if value is not None}
+    fields["vocab_size"] = max(text.vocab_size, image + 1)
+    if of_lavis and fields.get("dense_act_fn") == "gelu_new":
+        fields["dense_act_fn"] = "gelu"  # LAVIS trained around a FLAN-T5 that it had given this activation
     if text.is_encoder_decoder and fields.get("decoder_start_token_id") is None:
         fields["decoder_start_token_id"] = fields["pad_token_id"]
-    speaker = [part.config for part in parts if part.kind in ("language", "instructblip", "blip-2")][-1]
-    placeholder = getattr(speaker, "image_token_index", None)
     tokens = state.get("query_tokens")
     return InstructBlipConfig(
         vision_config=InstructBlipVisionConfig(
@@ -140,26 +145,14 @@ def _config(
         qformer_config=InstructBlipQFormerConfig(vocab_size=rows, **qformer).to_dict(),
         text_config=fields,
         num_query_tokens=queries if tokens is None else tokens.shape[1],
-        image_token_index=_placeholder(language, text.vocab_size) if placeholder is None else placeholder,
+        image_token_index=image,
     )
 
 
 def _last(parts: Sequence[Part], kind: str, section: str) -> PreTrainedConfig | None:
-    found = [part.config if part.kind == kind else getattr(part.config, section, None) for part in parts]
+    known = [part for part in parts if not (part.kind == STAGE_ONE and kind == "language")]
+    found = [part.config if part.kind == kind else getattr(part.config, section, None) for part in known]
     return next((config for config in found[::-1] if config is not None), None)
-
-
-def _placeholder(language: PreTrainedTokenizerBase, vocabulary: int) -> int:
-    """An id that no text has: transformers puts it where the query tokens go."""
-    if len(language) < vocabulary:
-        return len(language)
-    kept = {language.pad_token_id, language.eos_token_id, language.bos_token_id}
-    spare = [i for i in language.all_special_ids if i not in kept]
-    if not spare:
-        raise ModelError(
-            "the language model's tokenizer has no unused id for <image>; add a special token to it"
-        )
-    return int(spare[-1])
 
 
 def _drawn(parts: Sequence[Part], missing: Sequence[str], shapes: dict[str, tuple[int, ...]]) -> State:
@@ -191,32 +184,12 @@ def _fresh(name: str, shape: tuple[int, ...], draw: torch.Generator) -> Tensor:
     return torch.randn(shape, generator=draw) * QUERY_STD
 
 
-def _tokenizer(parts: Sequence[Part], kinds: Sequence[str], whose: str) -> PreTrainedTokenizerBase:
-    """The tokenizer of the last source that has it."""
-    for part in parts[::-1]:
-        if part.kind not in kinds or part.folder is None:
-            continue
-        if whose == "the Q-Former":
-            folder = part.folder if part.kind == "bert" else part.folder / "qformer_tokenizer"
-        else:
-            own = part.folder / "tokenizer"
-            folder = own if own.is_dir() else part.folder
-        if not (folder / "tokenizer_config.json").is_file():
-            continue
-        with reading(folder):
-            loader = PreTrainedTokenizerFast if (folder / "tokenizer.json").is_file() else AutoTokenizer
-            tokenizer: PreTrainedTokenizerBase = loader.from_pretrained(folder)
-        if tokenizer.pad_token_id is None:  # padding is masked, so any token does
-            tokenizer.pad_token = tokenizer.unk_token or tokenizer.eos_token
-        return tokenizer
-    needed = "google-bert/bert-base-uncased" if whose == "the Q-Former" else "its folder or hub id"
-    raise ModelError(f"no source of model.checkpoint has a tokenizer for {whose}; put {needed} into the list")
-
-
 def _pixels(parts: Sequence[Part], config: InstructBlipConfig) -> dict[str, Any]:
     """preprocessor_config.json: pictures squashed to the encoder's size, its own mean and deviation."""
     known = [
-        preprocessing(p.folder) for p in parts if p.folder and p.kind in ("vision", "instructblip", "blip-2")
+        preprocessing(part.folder)
+        for part in parts
+        if part.folder and part.kind in ("vision", "instructblip", "blip-2", STAGE_ONE)
     ]
     found = next((fields for fields in known[::-1] if fields), None)
     if found is None:
@@ -238,6 +211,7 @@ def _write(
     shutil.rmtree(making, ignore_errors=True)
     whole, vision = making / f"blip2-{family}", making / "vision"
     model.save_pretrained(whole)
+    set_queries(whole, model.config.num_query_tokens)
     model.vision_model.save_pretrained(vision)
     language.save_pretrained(whole)
     reader.save_pretrained(whole / "qformer_tokenizer")

@@ -64,8 +64,7 @@ def copy_companions(source: Path, target: Path, num_query_tokens: int | None = N
     """Copies tokenizers and processor files beside saved weights, so that the folder is complete.
 
     Args:
-        num_query_tokens: written into processor_config.json where there is one, because transformers'
-            processor puts that many placeholders before a prompt.
+        num_query_tokens: of the saved model, where they differ from the source's.
     """
     target.mkdir(parents=True, exist_ok=True)
     for name in _COMPANIONS:
@@ -73,8 +72,13 @@ def copy_companions(source: Path, target: Path, num_query_tokens: int | None = N
             shutil.copytree(source / name, target / name, dirs_exist_ok=True)
         elif (source / name).is_file():
             shutil.copyfile(source / name, target / name)
-    processor = target / "processor_config.json"
-    if num_query_tokens is not None and processor.is_file():
-        fields = json.loads(processor.read_text(encoding="utf-8"))
-        fields["num_query_tokens"] = num_query_tokens
-        processor.write_text(json.dumps(fields, indent=2) + "\n", encoding="utf-8")
+    if num_query_tokens is not None:
+        set_queries(target, num_query_tokens)
+
+
+def set_queries(folder: Path, count: int) -> None:
+    """Tells transformers' processor, in processor_config.json, how many placeholders go before a prompt."""
+    path = folder / "processor_config.json"
+    fields = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    fields = {"processor_class": "InstructBlipProcessor", **fields, "num_query_tokens": count}
+    path.write_text(json.dumps(fields, indent=2) + "\n", encoding="utf-8")

@@ -30,6 +30,7 @@ _LAVIS = (
 )
 # What a LAVIS file may hold beyond the model: stage 1's heads, buffers, the momentum copies of training.
 _LAVIS_SPARE = r"^(Qformer\.cls|vision_proj|text_proj|itm_head|temp$|logit_scale$)|position_ids$|inv_freq$"
+_BLIP2_SPARE = ("vision_projection.", "text_projection.", "itm_head.")
 # What stage-2 BLIP-2 checkpoints lack (LAVIS issues 344 and 414): what the instruction goes through.
 TEXT_PATH = re.compile(
     r"^qformer\.(embeddings\.(word|position)_embeddings|encoder\.layer\.\d+\.(intermediate|output))\."
@@ -57,12 +58,18 @@ def from_lavis(state: Mapping[str, Tensor]) -> tuple[State, list[str]]:
     return renamed, spare
 
 
-def from_blip2(state: Mapping[str, Tensor]) -> State:
-    """transformers' BLIP-2: the one layer norm ahead of the Q-Former has another name there."""
-    return {
-        re.sub(r"^qformer\.layernorm\.", "qformer.embeddings.layernorm.", name): tensor
+def from_blip2(state: Mapping[str, Tensor]) -> tuple[State, list[str]]:
+    """transformers' BLIP-2, and the names that have no place in an InstructBLIP: stage 1's heads.
+
+    The one layer norm ahead of the Q-Former has another name there, and stage 1's text embeddings lie
+    beside the Q-Former.
+    """
+    renamed = {
+        re.sub(r"^(qformer\.(?=layernorm\.)|embeddings\.)", "qformer.embeddings.", name): tensor
         for name, tensor in state.items()
     }
+    spare = [name for name in renamed if name.startswith(_BLIP2_SPARE)]
+    return {name: tensor for name, tensor in renamed.items() if name not in spare}, spare
 
 
 def from_bert(state: Mapping[str, Tensor]) -> State:

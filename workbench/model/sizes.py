@@ -1,7 +1,8 @@
 """The models of the presets as configurations: what they would be, without their weights.
 
 EVA ViT-g and BERT-base's Q-Former are the defaults of transformers' InstructBLIP; its vocabulary is
-BERT's with LAVIS' [DEC]. FLAN-T5 with the activation that LAVIS gives it, Vicuna with LAVIS' [PAD].
+BERT's with LAVIS' [DEC]. FLAN-T5 with the activation that LAVIS gives it, Vicuna with LAVIS' [PAD], SmolLM2
+with the <image> that `workbench start` gives it.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ def small_config() -> InstructBlipConfig:
         image_size=224, patch_size=14,
     )  # fmt: skip
     language = LlamaConfig(
-        vocab_size=49_152, hidden_size=576, intermediate_size=1536, num_hidden_layers=30,
+        vocab_size=49_153, hidden_size=576, intermediate_size=1536, num_hidden_layers=30,
         num_attention_heads=9, num_key_value_heads=3, tie_word_embeddings=True,
         pad_token_id=2, bos_token_id=1, eos_token_id=2,
     )  # fmt: skip

@@ -21,6 +21,7 @@ from transformers import (
     AutoModelForSeq2SeqLM,
     BertModel,
     Blip2ForConditionalGeneration,
+    Blip2ForImageTextRetrieval,
     InstructBlipForConditionalGeneration,
     PreTrainedConfig,
 )
@@ -32,10 +33,12 @@ from workbench.model.vit import KNOWN, as_instructblip
 
 _HUB_ID = re.compile(r"(?P<name>[\w.-]+/[\w.-]+)(@(?P<revision>[\w.-]+))?")
 _WANTED = ["*.json", "*.txt", "*.model", "*.safetensors"]
+STAGE_ONE = "blip-2 stage 1"  # Salesforce/blip2-itm-*: Q-Former with its text path, no language model
 _PICKLES = (".pth", ".pt", ".bin")
 _WHOLE: dict[str, Any] = {
     "instructblip": InstructBlipForConditionalGeneration,
     "blip-2": Blip2ForConditionalGeneration,
+    STAGE_ONE: Blip2ForImageTextRetrieval,
 }
 
 
@@ -45,7 +48,7 @@ class Part:
 
     Attributes:
         name: as it is written in model.checkpoint.
-        kind: instructblip, blip-2, vision, language, bert, lavis or trained.
+        kind: instructblip, blip-2, blip-2 stage 1, vision, language, bert, lavis or trained.
         folder: where its configuration, tokenizers and preprocessing lie; None for a single file.
         config: transformers' configuration, of the whole or of the part; None for a single file.
         revision: the commit of a hub id.
@@ -88,9 +91,11 @@ def read(name: str, root: Path, allow_pickle: bool) -> Part:
 
 def _from_hub(name: str, revision: str | None, allow_pickle: bool) -> Path:
     """The snapshot in the hub's cache, whose name is the commit; downloaded unless HF_HUB_OFFLINE is set."""
-    patterns = [*_WANTED, *(["*.bin"] if allow_pickle else [])]
     try:
-        return Path(snapshot_download(name, revision=revision, allow_patterns=patterns))
+        folder = Path(snapshot_download(name, revision=revision, allow_patterns=_WANTED))
+        if allow_pickle and not any(folder.glob("*.safetensors")):
+            folder = Path(snapshot_download(name, revision=folder.name, allow_patterns=[*_WANTED, "*.bin"]))
+        return folder
     except (LocalEntryNotFoundError, HfHubHTTPError, HFValidationError, OSError) as error:
         pinned = name + (f" at {revision}" if revision else "")
         offline = os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
@@ -116,35 +121,38 @@ def _folder(name: str, folder: Path, allow_pickle: bool, revision: str = "") -> 
         config = AutoConfig.from_pretrained(folder)
     known: dict[str, Any] = {"name": name, "files": hashes, "folder": folder, "revision": revision}
     kind = config.model_type
+    if Blip2ForImageTextRetrieval.__name__ in (config.architectures or ()):
+        kind = STAGE_ONE
     if kind in _WHOLE:
-        state = _loaded(_WHOLE[kind], folder)[0]
-        if kind == "blip-2":
-            state = from_blip2(state)
-        return Part(kind=kind, state=state, config=config, **known)
+        state, _, spare = _loaded(_WHOLE[kind], folder)
+        if kind != "instructblip":
+            state, heads = from_blip2(state)
+            spare += heads
+        return Part(kind=kind, state=state, config=config, spare=spare, **known)
     if kind == "bert":
-        state, _ = _loaded(BertModel, folder)
-        return Part(kind="bert", state=from_bert(state), config=config, **known)
+        state, _, spare = _loaded(BertModel, folder)
+        return Part(kind="bert", state=from_bert(state), config=config, spare=spare, **known)
     if kind in KNOWN or hasattr(config, "patch_size"):
-        _, model = _loaded(AutoModel, folder, torch.float32)
+        _, model, spare = _loaded(AutoModel, folder, torch.float32)
         vision = as_instructblip(model)
         state = {f"vision_model.{key}": tensor for key, tensor in vision.state_dict().items()}
-        return Part(kind="vision", state=state, config=vision.config, **known)
+        return Part(kind="vision", state=state, config=vision.config, spare=spare, **known)
     loader = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
-    state, _ = _loaded(loader, folder)
+    state, _, spare = _loaded(loader, folder)
     state = {f"language_model.{key}": tensor for key, tensor in state.items()}
-    return Part(kind="language", state=state, config=config, **known)
+    return Part(kind="language", state=state, config=config, spare=spare, **known)
 
 
-def _loaded(loader: Any, folder: Path, dtype: torch.dtype | str = "auto") -> tuple[State, Any]:
-    """The weights that are really there: what from_pretrained would draw at random is left out."""
+def _loaded(loader: Any, folder: Path, dtype: torch.dtype | str = "auto") -> tuple[State, Any, list[str]]:
+    """The weights that are really there (what from_pretrained would draw at random is left out), the model,
+    and the names of the weights that it has no place for."""
     with reading(folder):
         model, report = loader.from_pretrained(
             folder, dtype=dtype, output_loading_info=True, low_cpu_mem_usage=True
         )
-    state = model.state_dict()
-    return {
-        name: tensor for name, tensor in state.items() if name not in report["missing_keys"]
-    }, model.eval()
+    missing = report["missing_keys"]
+    state = {name: tensor for name, tensor in model.state_dict().items() if name not in missing}
+    return state, model.eval(), sorted(report["unexpected_keys"])
 
 
 def _file(name: str, path: Path, allow_pickle: bool) -> Part:

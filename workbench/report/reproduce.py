@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from workbench.report.effects import Paired, effect
@@ -59,6 +60,9 @@ LANGUAGE_MODELS = {"t5": "T5", "llama": "Llama"}
 # the paper's language model that stands for a family, unless another row is asked for; Table 3 has no XL
 FAMILIES = {"t5": "FlanT5-XL", "llama": "Vicuna-7B"}
 FINE_TUNED = {"t5": "FlanT5-XXL", "llama": "Vicuna-7B"}
+# what a start's name or sources say of its size
+LARGER = {"t5": ("xxl", "FlanT5-XXL"), "llama": ("13b", "Vicuna-13B")}
+PUBLISHED = ("instructblip", "instruct_blip")  # in a source's name: the authors' tuned weights
 FULL, UNAWARE, UNBALANCED = "full", "w/o instruction-aware visual features", "w/o data balancing"
 
 
@@ -182,15 +186,16 @@ def _printed(table: Table, content: Mapping[str, Any]) -> list[Printed]:
 
 def _place(table: Table, group: Group) -> tuple[str, str]:
     """Our row's title and its counterpart in the paper; no title: it is no row of this table."""
-    row, language_model = group.row, str(group.setting("model.language_model"))
-    ours, family = LANGUAGE_MODELS.get(language_model, ""), FAMILIES.get(language_model, "")
+    row, ours = group.row, LANGUAGE_MODELS.get(str(group.setting("model.language_model")), "")
+    family = _family(group, FINE_TUNED if table == "table3" else FAMILIES)
     change = _change(group)
-    tuned_on: list[str] = list(group.setting("data.held_in") or ())
-    model = {"instruct": "InstructBLIP", "blip2": "BLIP-2"}.get(row, "")
+    tuned_on = _tuned_on(group)
+    published = row == "blip2" and _named(group, PUBLISHED)
+    model = "InstructBLIP" if published else {"instruct": "InstructBLIP", "blip2": "BLIP-2"}.get(row, "")
     if len(tuned_on) != (table == "table3"):
         return "", ""
     if table == "table3":
-        return f"{METHODS[row].title} on {tuned_on[0]}, {ours}", f"{model} ({FINE_TUNED.get(language_model)})"
+        return f"{METHODS[row].title} on {tuned_on[0]}, {ours}", f"{model} ({family})"
     if table == "table2":
         detail = f", {group.setting('model.unaware_form')}" if change == UNAWARE else ""
         detail = f", {group.setting('data.sampling')}" if change == UNBALANCED else detail
@@ -198,9 +203,30 @@ def _place(table: Table, group: Group) -> tuple[str, str]:
         return (f"{change}{detail}, {ours}", f"{change} ({family})") if named else ("", "")
     if row != "blip2" and change != FULL:
         return "", ""
+    title = "InstructBLIP as published" if published else METHODS[row].title
     if table == "figure4":
-        return f"{METHODS[row].title}, {ours}", METHODS[row].paper
-    return f"{METHODS[row].title}, {ours}", f"{model} ({family})"
+        return f"{title}, {ours}", METHODS["instruct" if published else row].paper
+    return f"{title}, {ours}", f"{model} ({family})"
+
+
+def _tuned_on(group: Group) -> list[str]:
+    """The datasets that take the place of the held-in mixture: one that it was fine-tuned on, or a choice."""
+    downstream = group.setting("data.downstream")
+    return [downstream] if downstream else list(group.setting("data.held_in") or ())
+
+
+def _family(group: Group, usual: Mapping[str, str]) -> str:
+    """The paper's language model that a group's is, by its family and what its start is called."""
+    language_model = str(group.setting("model.language_model"))
+    mark, larger = LARGER.get(language_model, ("", ""))
+    return larger if mark and _named(group, (mark,)) else usual.get(language_model, "")
+
+
+def _named(group: Group, marks: Sequence[str]) -> bool:
+    """Whether the start or one of its sources has one of these in its name."""
+    names = [str(group.setting("model.start") or ""), *(group.setting("model.checkpoint") or ())]
+    last = [Path(name).name.lower() for name in names]  # folders above are called as they like
+    return any(mark in name for name in last for mark in marks)
 
 
 def _change(group: Group) -> str:
@@ -214,7 +240,7 @@ def _belonging(table: Table, group: Group, datasets: Mapping[str, Sequence[str]]
     """The columns this group has numbers for: in Table 3 those of the dataset it was tuned on."""
     found = dict(datasets)
     if table == "table3":
-        (tuned_on,) = group.setting("data.held_in")
+        (tuned_on,) = _tuned_on(group)
         found = {column: names for column, names in datasets.items() if tuned_on in names}
         for column, (dataset, metric, split) in BY_SPLIT.items():
             asked = group.asked.get(dataset)
@@ -252,7 +278,7 @@ def _notes(table: Table, content: Mapping[str, Any], ours: Sequence[Ours]) -> li
         names = ", ".join(f"{system} on {column}" for column, system in systems.items())
         notes.append(f"Previous state of the art: {names}.")
     if table == "table3":
-        notes.append("Ours are records tuned on one dataset alone (data.held_in names it).")
+        notes.append("Ours are tuned on one dataset alone, which data.downstream or data.held_in names.")
     if any("nocaps" in row.group.asked for row in ours) and "micro" not in suites:
         notes.append("CIDEr's document frequencies are those of the examples that were scored.")
     return notes

@@ -9,7 +9,8 @@ tensors without contents.
     features   pictures x N tokens x width x 2 bytes (half precision)
     hours      FLOPs / (peak rate x utilisation); the paper's 16 A100 for 1.5 days are 576 GPU-hours
 
-The lengths of texts are assumptions: they are the same for every row, as after padding.
+The lengths of texts are assumptions, the same for every row, as after padding: FLOPs follow the mean ones,
+memory the longest, because a batch of one dataset may be full of them.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from transformers import AutoConfig, InstructBlipConfig, InstructBlipForConditio
 
 from workbench.batch import Batch
 from workbench.config import Config, Model
+from workbench.data.tokens import PROMPT_TOKENS, TARGET_TOKENS
 from workbench.experiment.record import RunError, start_folder
 from workbench.model.instructblip import InstructBlip
 from workbench.model.sizes import hollow, language_models, paper_config, small_config
@@ -46,6 +48,14 @@ class Lengths:
 
     prompt: int = 32
     answer: int = 16
+
+    def within(self, architecture: InstructBlipConfig) -> Lengths:
+        """These lengths, cut to what a Q-Former with fewer positions could read."""
+        reader: Any = architecture.qformer_config
+        return replace(self, prompt=min(self.prompt, reader.max_position_embeddings))
+
+
+LONGEST = Lengths(PROMPT_TOKENS, TARGET_TOKENS)  # what is longer is cut
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import psutil
 
 from workbench.config import Config
 from workbench.data.catalog import CATALOG
-from workbench.search.cost import Cost, Lengths, architecture, count, memory
+from workbench.search.cost import LONGEST, Cost, Lengths, architecture, count, memory
 from workbench.search.plan import rate, records
 
 RESERVE = 0.1  # of a GPU's memory, for CUDA itself and what its allocator cannot use
@@ -27,21 +27,26 @@ class Hardware:
         memory: bytes.
         rate: dense FLOPs per second at the peak in bf16, from the maker's data sheet; None for a
             processor, whose rate is that of the records in runs/.
+        whole: the same in fp32, which pictures are encoded in.
         note: what has to be known before it is used.
     """
 
     memory: float
     rate: float | None
+    whole: float = 0.0
     note: str = ""
 
 
 HARDWARE = {
-    "h100": Hardware(80e9, 989e12),
-    "a100-40g": Hardware(40e9, 312e12),
-    "a100-80g": Hardware(80e9, 312e12),
-    "v100": Hardware(32e9, 15.7e12, "no bf16 units: counted at its rate in fp32; set train.precision=fp32"),
+    "h100": Hardware(80e9, 989e12, 67e12),
+    "a100-40g": Hardware(40e9, 312e12, 19.5e12),
+    "a100-80g": Hardware(80e9, 312e12, 19.5e12),
+    "v100": Hardware(
+        32e9, 15.7e12, 15.7e12, "no bf16 units: counted at its rate in fp32; set train.precision=fp32"
+    ),
     "cpu": Hardware(float(psutil.virtual_memory().total), None),
 }
+PAPER = "the paper       576 GPU-hours: 1.5 days on 16 A100-40G, the ViT in each step instead of a store"
 # what to try next where a model does not fit
 LESS = {
     "fp32": "model.frozen_precision=bf16",
@@ -56,8 +61,20 @@ PICTURES = {
 }  # fmt: skip
 
 
-def describe(config: Config, root: Path, preset: str, kind: str, gpus: int, lengths: Lengths) -> list[str]:
+def describe(
+    config: Config,
+    root: Path,
+    preset: str,
+    kind: str,
+    gpus: int,
+    lengths: Lengths,
+    longest: Lengths = LONGEST,
+) -> list[str]:
     """The plan as lines of text.
+
+    Args:
+        lengths: of the mean example, which FLOPs are counted for.
+        longest: of the examples that a batch may be full of, which memory is judged by.
 
     Raises:
         ValueError: for hardware that is not in the table, or a batch that does not divide among GPUs.
@@ -70,7 +87,7 @@ def describe(config: Config, root: Path, preset: str, kind: str, gpus: int, leng
     found = architecture(config, root, preset)
     cost = count(found, config, lengths)
     fused = kind != "cpu" or config.train.precision == "fp32"
-    needs = partial(memory, found, config, lengths=lengths, fused=fused)
+    needs = partial(memory, found, config, fused=fused)
     step = cost.example_flops * config.train.batch_size
     pictures, source = _pictures(config)
     lines = [
@@ -79,31 +96,43 @@ def describe(config: Config, root: Path, preset: str, kind: str, gpus: int, leng
         + f"; trained {cost.trained / 1e6:,.1f} M",
         f"FLOPs           {step / 1e12:,.3g} T a step of {config.train.batch_size} examples with "
         f"{lengths.prompt} tokens of instruction and {lengths.answer} of answer",
-        *_memory(needs, config, hardware, gpus),
+        *_memory(needs, config, hardware, gpus, lengths, longest.within(found)),
         f"feature store   {pictures * cost.feature_bytes / 1e9:,.2f} GB for {pictures:,} pictures "
         f"({source}), {cost.feature_bytes / 1e3:,.0f} kB each",
         *_hours(cost, step, pictures, config, root, hardware),
+        *([PAPER] if preset.startswith("paper-") else []),
     ]
     return lines + ([f"note            {hardware.note}"] if hardware.note else [])
 
 
-def _memory(needs: Callable[[int], float], config: Config, hardware: Hardware, gpus: int) -> list[str]:
-    """Memory of each GPU, and what to accumulate where the batch does not fit.
+def _memory(
+    needs: Callable[[int, Lengths], float],
+    config: Config,
+    hardware: Hardware,
+    gpus: int,
+    lengths: Lengths,
+    longest: Lengths,
+) -> list[str]:
+    """Memory of each GPU, and what to accumulate where a batch of the longest examples does not fit.
 
     Args:
-        needs: examples at once -> bytes.
+        needs: examples at once and their lengths -> bytes.
     """
     share, parts = config.train.batch_size // gpus, config.train.accumulate_steps
     rows = max(1, share // parts)
     room = hardware.memory * (1 - RESERVE)
-    need = needs(rows)
-    said = f"memory          {need / 1e9:,.2f} GB with {rows} examples at once on each of {gpus}: "
+    need = needs(rows, longest)
+    said = (
+        f"memory          {need / 1e9:,.2f} GB with {rows} examples at once on each of {gpus}, all longest "
+        f"({longest.prompt} and {longest.answer} tokens; mean ones {needs(rows, lengths) / 1e9:,.2f} GB): "
+    )
     if need <= room:
         return [f"{said}fits into {hardware.memory / 1e9:,.0f} GB"]
     large = f"does not fit into {hardware.memory / 1e9:,.0f} GB"
-    alone = needs(1)
+    alone = needs(1, longest)
     if alone <= room:
-        fitting = next(n for n in range(parts + 1, share + 1) if share % n == 0 and needs(share // n) <= room)
+        divisors = (n for n in range(parts + 1, share + 1) if share % n == 0)
+        fitting = next(n for n in divisors if needs(share // n, longest) <= room)
         return [f"{said}{large}; train.accumulate_steps={fitting} does"]
     less = LESS[config.model.frozen_precision]
     more = "" if config.train.gradient_checkpointing else "train.gradient_checkpointing=true, "
@@ -114,6 +143,7 @@ def _hours(
     cost: Cost, step: float, pictures: int, config: Config, root: Path, hardware: Hardware
 ) -> list[str]:
     work = {"training": step * config.train.steps, "features": pictures * cost.picture_flops}
+    slower = 1.0
     if hardware.rate is None:
         seconds = rate(records(root), "tune")
         if seconds is None:
@@ -122,6 +152,9 @@ def _hours(
     else:
         seconds = 1 / (hardware.rate * UTILISATION)
         basis = f"at {UTILISATION:.0%} of {hardware.rate / 1e12:,.0f} TFLOP/s"
+        basis += f", features at that of {hardware.whole / 1e12:,.1f}, because pictures are encoded in fp32"
+        slower = hardware.rate / hardware.whole
+    work["features"] *= slower
     said = ", ".join(f"{name} {flops * seconds / 3600:,.3g}" for name, flops in work.items())
     unit = "hours    " if hardware.rate is None else "GPU-hours"
     return [f"{unit}       {said} ({basis}; validation and evaluation come on top)"]
