@@ -68,7 +68,8 @@ def test_the_ids_are_those_of_transformers_tokenizers_truncated_on_the_left(case
 def test_loss_and_logits_from_text(case: Any) -> None:
     family, _, plain, ours, batch, pixels = case
     with torch.no_grad():
-        loss, logits = plain_forward(plain, plain_inputs(batch, pixels, family), batch, family)
+        inputs = plain_inputs(batch, pixels, family, plain.config.image_token_index)
+        loss, logits = plain_forward(plain, inputs, batch, family)
         total, tokens = ours(batch)
         states = ours.language.answer_states(*ours.inputs(batch), batch.target_ids, batch.target_mask)
     torch.testing.assert_close(total / tokens, loss, **CLOSE)

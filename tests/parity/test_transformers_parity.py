@@ -35,10 +35,12 @@ def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     return family, plain, ours, batch, pixels
 
 
-def plain_inputs(batch: Batch, pixels: torch.Tensor, family: str) -> dict[str, torch.Tensor]:
+def plain_inputs(
+    batch: Batch, pixels: torch.Tensor, family: str, image: int = tiny.IMAGE
+) -> dict[str, torch.Tensor]:
     """As InstructBlipProcessor makes them: placeholders ahead of the prompt, decoders left-padded."""
     rows = [
-        [tiny.IMAGE] * tiny.QUERIES * batch.features.shape[1] + ids[mask.bool()].tolist()
+        [image] * tiny.QUERIES * batch.features.shape[1] + ids[mask.bool()].tolist()
         for ids, mask in zip(batch.prompt_ids, batch.prompt_mask, strict=True)
     ]
     ids, mask = tiny.padded(rows, left=family == "llama")
