@@ -7,7 +7,6 @@ amx_bf16`).
 from __future__ import annotations
 
 import argparse
-from itertools import islice
 
 import materials
 import torch
@@ -29,7 +28,7 @@ def main() -> None:
     print(f"{given.family}, {given.rows} texts, {torch.get_num_threads()} threads")
     for title, share in (("dense", 1.0), ("tasks", 0.0)):
         plan = Schedule(batch_size=given.rows, one_hop_steps=0, dense_steps=0, dense_share=share)
-        (rows,) = islice(TextBatches(given.family, tokenizer, plan, 0), 1)
+        rows = next(iter(TextBatches(given.family, tokenizer, plan, 0)))[0]
 
         def step(rows: list[Row] = rows) -> None:
             model.zero_grad(set_to_none=True)

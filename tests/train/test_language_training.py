@@ -8,6 +8,7 @@ from itertools import islice
 
 import pytest
 import torch
+from torch.utils.data import DataLoader
 from transformers import LlamaConfig, LlamaForCausalLM, T5Config, T5ForConditionalGeneration
 
 from workbench.data.micro import vocabulary
@@ -177,12 +178,13 @@ def test_a_handful_of_texts_is_learnt_by_heart(family, tokenizer, monkeypatch):
 @pytest.mark.parametrize("family", ["t5", "llama"])
 def test_batches_are_a_pure_function_of_the_step(family, tokenizer):
     plan = Schedule(cycles=(16,), batch_size=2, one_hop_steps=0, dense_steps=8, dense_share=0.5)
-    stream = iter(TextBatches(family, tokenizer, plan, 0))
-    first = [next(stream) for _ in range(16)]
-    assert all(len(rows) == 2 for rows in first)
-    later = iter(TextBatches(family, tokenizer, plan, 8))
-    assert [next(later) for _ in range(8)] == first[8:]
-    assert {len(row.asked) for rows in first[:8] for row in rows} == {12}  # dense alone to begin with
+    first = list(islice(TextBatches(family, tokenizer, plan, 0), 4))
+    assert {len(bucket) for bucket in first} == {language.BUCKET}
+    assert {len(rows) for bucket in first for rows in bucket} == {2}
+    assert next(iter(TextBatches(family, tokenizer, plan, 8))) == first[1]
+    assert {len(row.asked) for rows in first[0] for row in rows} == {12}  # dense alone to begin with
+    shared = DataLoader(TextBatches(family, tokenizer, plan, 0), batch_size=None, num_workers=2)
+    assert list(islice(shared, 4)) == first
 
 
 def test_training_starts_with_lookups_of_one_hop(tokenizer):
@@ -237,7 +239,7 @@ def test_descriptions_are_summed_from_the_second_cycle_on_and_clips_never(tokeni
     plan = Schedule(cycles=(16, 16), batch_size=32, one_hop_steps=0, dense_steps=0, summed_share=0.5)
 
     def summed(first):
-        rows = [row for rows in islice(TextBatches("t5", tokenizer, plan, first), 8) for row in rows]
+        rows = [row for rows in next(iter(TextBatches("t5", tokenizer, plan, first))) for row in rows]
         return sum(len(row.ids) > row.length for row in rows) / len(rows)
 
     assert summed(0) == 0

@@ -1,16 +1,28 @@
-"""What the frozen backbone stages share: half precision on disk, cost and figures beside the weights."""
+"""What the frozen backbone stages share: the device, half precision on disk, cost and figures beside it."""
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
+import torch
 from transformers import PreTrainedModel
 
 from workbench.files import write_json
 
 FIGURES = "figures.json"
+
+
+def device() -> torch.device:
+    """A GPU where there is one. Data and first weights are drawn on the CPU, so they are the same on both."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def helpers() -> int:
+    """Processes that draw texts and scenes beside a training: one, or enough to keep a GPU busy."""
+    return max(1, min(14, (os.cpu_count() or 2) - 2)) if torch.cuda.is_available() else 1
 
 
 class Clock:

@@ -12,7 +12,7 @@ from workbench.config import Config
 from workbench.data.micro.vocabulary import language_tokenizer
 from workbench.files import digest
 from workbench.progress import shown
-from workbench.stages.backbone import Clock, finish
+from workbench.stages.backbone import Clock, device, finish, helpers
 from workbench.stages.guard import stage
 from workbench.train import checkpoint, language
 from workbench.train.checkpoint import Progress
@@ -35,11 +35,12 @@ def work(config: Config, root: Path, family: str) -> None:
     torch.manual_seed(SEED)
     tokenizer, clock, folder = language_tokenizer(), Clock(), root / FOLDER.format(family=family)
     model = language.new_t5(tokenizer) if family == "t5" else language.new_llama(tokenizer)
+    model.to(device())  # type: ignore[arg-type]  # transformers types it as a function of a module
     plan, weights = PLANS[family], dict(model.named_parameters())
     updates, signature = language.optimizer(model, plan), digest({"family": family, **asdict(plan)})
     found = checkpoint.load(folder / "checkpoint", weights, updates, signature)
     first = found.step if found else 0
-    steps = language.train(model, tokenizer, plan, updates, first)
+    steps = language.train(model, tokenizer, plan, updates, first, helpers())
     for step, _ in shown(steps, f"language {family}", plan.steps, first):
         if step % CHECKPOINT_STEPS == 0:
             checkpoint.save(folder / "checkpoint", weights, updates, Progress(signature, step))

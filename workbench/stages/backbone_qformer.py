@@ -12,7 +12,7 @@ from workbench.config import Config
 from workbench.data.micro.vocabulary import qformer_tokenizer
 from workbench.files import replacing, write_json
 from workbench.progress import shown
-from workbench.stages.backbone import FIGURES, Clock
+from workbench.stages.backbone import FIGURES, Clock, device
 from workbench.stages.guard import stage
 from workbench.train import blip2
 from workbench.train.pairs import pairs
@@ -35,7 +35,7 @@ def work(config: Config, root: Path) -> None:
         blip2.new_qformer(vision, len(tokenizer), data.features[:2000]),
         tokenizer.bos_token_id,
         tokenizer.pad_token_id,
-    )
+    ).to(device())
     ids = blip2.text_ids(tokenizer)
     last: list[dict[str, float]] = []
     for _, losses in shown(blip2.stage1(model, data, ids, STEPS, BATCH, RATE, SEED), "stage 1", STEPS):

@@ -8,7 +8,7 @@ import torch
 
 from workbench.config import Config
 from workbench.progress import shown
-from workbench.stages.backbone import Clock, finish
+from workbench.stages.backbone import Clock, device, finish, helpers
 from workbench.stages.guard import stage
 from workbench.train import vision
 
@@ -18,10 +18,10 @@ SEED, FRESH_SEED = 5, 99
 def work(config: Config, root: Path) -> None:
     """Trains the ViT, saves it in half precision and writes its accuracy on fresh scenes beside it."""
     torch.manual_seed(SEED)
-    model, clock = vision.new(), Clock()
+    model, clock = vision.new().to(device()), Clock()  # type: ignore[arg-type]  # as transformers types it
     for phase in vision.PHASES:
-        heads = vision.heads()
-        for _ in shown(vision.train(model, heads, phase), "vision", phase.steps):
+        heads = vision.heads().to(device())
+        for _ in shown(vision.train(model, heads, phase, helpers()), "vision", phase.steps):
             pass
     found = vision.examine(model, heads, FRESH_SEED)
     folder = root / "backbones/micro/vision"

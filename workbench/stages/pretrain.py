@@ -29,7 +29,7 @@ from workbench.model.instructblip import InstructBlip
 from workbench.progress import shown
 from workbench.records import Prediction
 from workbench.stages import backbone_qformer
-from workbench.stages.backbone import FIGURES, Clock, finish
+from workbench.stages.backbone import FIGURES, Clock, device, finish
 from workbench.stages.backbone_language import FOLDER as LANGUAGE
 from workbench.stages.guard import stage
 from workbench.train import blip2
@@ -75,7 +75,7 @@ def work(config: Config, root: Path, family: str) -> None:
     start = root / START.format(family=family)
     assemble(root, start, family)
     switches = Model(language_model=family, instruction_aware=False, num_query_tokens=blip2.QUERIES)  # type: ignore[arg-type]
-    model, tokenizers = InstructBlip.load(start, switches), Tokenizers.load(start)
+    model, tokenizers = InstructBlip.load(start, switches).to(device()), Tokenizers.load(start)
     vision = InstructBlipVisionModel.from_pretrained(
         root / "backbones/micro/vision", dtype=torch.float32
     ).eval()

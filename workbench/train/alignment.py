@@ -43,6 +43,7 @@ def align(
         data: its `things` have as many places as the model has queries.
         ids: a text to the language model's tokens.
     """
+    device = model.device
     words = model.hf.language_model.get_input_embeddings().weight.detach()
     known: dict[str, Tensor] = {"": torch.zeros(len(words))}
 
@@ -60,9 +61,9 @@ def align(
         rng = np.random.default_rng([seed, step, 3])
         chosen = [int(i) for i in rng.choice(len(data.examples), size=batch_size, replace=False)]
         counts = torch.stack([torch.stack([counted(thing) for thing in data.things[i]]) for i in chosen])
-        with torch.autocast("cpu", torch.bfloat16):
-            said = model.prefix(_pictures(data.features[chosen].float()))
-        loss = _loss(said.float(), counts, words)
+        with torch.autocast(device.type, torch.bfloat16):
+            said = model.prefix(_pictures(data.features[chosen].float()).to(device))
+        loss = _loss(said.float(), counts.to(device), words)
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(trained, 1.0)

@@ -50,20 +50,21 @@ def shared_masks(queries: int, text: Tensor) -> Tensor:
     """
     rows, length = text.shape
     total = queries + 2 * length
-    allowed = torch.zeros(rows, total, total, dtype=torch.bool)
+    allowed = torch.zeros(rows, total, total, dtype=torch.bool, device=text.device)
     one, two = slice(queries, queries + length), slice(queries + length, total)
     allowed[:, :queries, :queries] = True
     allowed[:, one, one] = text.bool()[:, None, :]
     allowed[:, two, :queries] = True
-    allowed[:, two, two] = text.bool()[:, None, :] & torch.ones(length, length).tril().bool()
+    allowed[:, two, two] = text.bool()[:, None, :] & torch.ones_like(allowed[:, two, two]).tril()
     # a padded row has to see something, or its softmax is not a number
-    allowed |= torch.eye(total, dtype=torch.bool)
+    allowed |= torch.eye(total, dtype=torch.bool, device=text.device)
     return additive(allowed)
 
 
 def additive(allowed: Tensor) -> Tensor:
     """(B, L, L) booleans as a (B, 1, L, L) float mask."""
-    return torch.zeros(allowed.shape).masked_fill(~allowed, torch.finfo(torch.float32).min)[:, None]
+    least = torch.finfo(torch.float32).min
+    return torch.zeros_like(allowed, dtype=torch.float32).masked_fill(~allowed, least)[:, None]
 
 
 class Parts(nn.Module):
@@ -130,7 +131,7 @@ class Stage1(nn.Module):
         spoken[:, 0] = self.start_token
         queries = self.parts.query_tokens.expand(rows, -1, -1)
         count = queries.shape[1]
-        position = torch.arange(length).repeat(2)[None]
+        position = torch.arange(length, device=ids.device).repeat(2)[None]
         hidden = self.parts.qformer(
             input_ids=torch.cat([ids, spoken], 1), attention_mask=shared_masks(count, text),
             position_ids=position, query_embeds=queries, encoder_hidden_states=image,
@@ -151,28 +152,28 @@ class Stage1(nn.Module):
         seen = F.normalize(self.image_head(queries), dim=-1)
         read = F.normalize(self.text_head(text), dim=-1)
         similar = torch.einsum("ikd,jd->ijk", seen, read).amax(-1) / self.temperature.clamp(0.01, 0.5)
-        truth = torch.arange(len(text))
+        truth = torch.arange(len(text), device=text.device)
         loss = F.cross_entropy(similar, truth, label_smoothing=SMOOTHING)
         loss = (loss + F.cross_entropy(similar.T, truth, label_smoothing=SMOOTHING)) / 2
         return loss, similar, similar.T
 
     def _matching(self, seen: Tensor, ids: Tensor, text: Tensor, to_text: Tensor, to_image: Tensor) -> Tensor:
         """Matched pairs against hard negatives: even rows get a wrong text, odd ones a wrong picture."""
-        rows = len(ids)
-        same = torch.eye(rows, dtype=torch.bool)
+        rows, device = len(ids), ids.device
+        same = torch.eye(rows, dtype=torch.bool, device=device)
         wrong_text = torch.multinomial(to_text.masked_fill(same, -1e4).softmax(-1) + 1e-8 * ~same, 1)[:, 0]
         wrong_image = torch.multinomial(to_image.masked_fill(same, -1e4).softmax(-1) + 1e-8 * ~same, 1)[:, 0]
-        swap = torch.arange(rows) % 2 == 0
-        own = torch.arange(rows)
+        own = torch.arange(rows, device=device)
+        swap = own % 2 == 0
         which_text = torch.cat([own, torch.where(swap, wrong_text, own)])
         which_image = torch.cat([own, torch.where(swap, own, wrong_image)])
         queries = self.parts.query_tokens.expand(2 * rows, -1, -1)
-        mask = torch.cat([torch.ones(2 * rows, queries.shape[1], dtype=torch.long), text[which_text]], 1)
+        mask = torch.cat([text.new_ones(2 * rows, queries.shape[1]), text[which_text]], 1)
         hidden = self.parts.qformer(
             input_ids=ids[which_text], attention_mask=mask, query_embeds=queries,
             encoder_hidden_states=seen[which_image],
         ).last_hidden_state[:, : queries.shape[1]]  # fmt: skip
-        truth = torch.cat([torch.ones(rows, dtype=torch.long), torch.zeros(rows, dtype=torch.long)])
+        truth = torch.cat([torch.ones_like(own), torch.zeros_like(own)])
         return F.cross_entropy(self.match_head(hidden).mean(1), truth)
 
 
@@ -186,6 +187,7 @@ def stage1(
 ) -> Iterator[tuple[int, dict[str, float]]]:
     """Trains in place, in bf16 over fp32 weights; yields (step, the three losses)."""
     optimizer = torch.optim.AdamW(model.trained(), lr=rate, weight_decay=0.05, betas=(0.9, 0.98))
+    device = model.temperature.device
     model.train()
     for step in range(steps):
         for group in optimizer.param_groups:
@@ -194,8 +196,8 @@ def stage1(
         rows = [list(ids(text)) for text in captions]
         width = max(map(len, rows))
         padded = torch.tensor([[*row, *[model.pad_token] * (width - len(row))] for row in rows])
-        with torch.autocast("cpu", torch.bfloat16):
-            losses = model(data.features[indices].float(), padded)
+        with torch.autocast(device.type, torch.bfloat16):
+            losses = model(data.features[indices].float().to(device), padded.to(device))
         optimizer.zero_grad()
         torch.stack(list(losses.values())).sum().backward()
         nn.utils.clip_grad_norm_(model.trained(), 1.0)
@@ -229,16 +231,17 @@ def retrieval(model: Stage1, data: Pairs, ids: Ids) -> dict[str, float]:
     count = len(data.examples)
     rows = [list(ids(example.references[0])) for example in data.examples]
     width = max(map(len, rows))
-    text = torch.tensor([[*row, *[model.pad_token] * (width - len(row))] for row in rows])
-    image = model.parts.post_layernorm(data.features.float())
+    device = model.temperature.device
+    text = torch.tensor([[*row, *[model.pad_token] * (width - len(row))] for row in rows], device=device)
+    image = model.parts.post_layernorm(data.features.float().to(device))
     queries = model.parts.query_tokens.expand(count, -1, -1)
     mask = shared_masks(queries.shape[1], (text != model.pad_token).long())
     hidden = model.parts.qformer(
         input_ids=torch.cat([text, text], 1), attention_mask=mask, query_embeds=queries,
-        encoder_hidden_states=image, position_ids=torch.arange(width).repeat(2)[None],
+        encoder_hidden_states=image, position_ids=torch.arange(width, device=device).repeat(2)[None],
     ).last_hidden_state  # fmt: skip
     _, to_text, to_image = model._contrast(hidden[:, : queries.shape[1]], hidden[:, queries.shape[1]])
-    truth = torch.arange(count)
+    truth = torch.arange(count, device=device)
     return {
         "recall@1/image_to_text": float((to_text.argmax(-1) == truth).float().mean()),
         "recall@1/text_to_image": float((to_image.argmax(-1) == truth).float().mean()),

@@ -15,14 +15,14 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import count, islice
+from itertools import chain, count, islice
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from transformers import (
     LlamaConfig,
     LlamaForCausalLM,
@@ -111,29 +111,31 @@ def new_llama(tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
     return model
 
 
-class TextBatches(IterableDataset[list[Row]]):
-    """Endless lists of rows of similar length; pure function of family, schedule and first step."""
+class TextBatches(IterableDataset[list[list[Row]]]):
+    """Endless buckets: the next BUCKET batches, each of rows of similar length.
+
+    A pure function of family, schedule and first step. Several workers of a loader take turns, a bucket
+    each, so the order does not depend on how many there are.
+    """
 
     def __init__(
         self, family: str, tokenizer: PreTrainedTokenizerFast, schedule: Schedule, first: int
     ) -> None:
         self.family, self.tokenizer, self.schedule, self.first = family, tokenizer, schedule, first
 
-    def __iter__(self) -> Iterator[list[Row]]:
+    def __iter__(self) -> Iterator[list[list[Row]]]:
         torch.set_num_threads(1)
-        step, size = self.first, self.schedule.batch_size
+        size, worker = self.schedule.batch_size, get_worker_info()
         row_of = causal_row if self.family == "llama" else sequence_row
-        while True:
+        turn, turns = (worker.id, worker.num_workers) if worker else (0, 1)
+        for step in count(self.first + turn * BUCKET, turns * BUCKET):
             rng, share = np.random.default_rng(step), self.schedule.summed_share * self._restarted(step)
             rows = [
                 row_of(text, self.tokenizer, bool(rng.random() < share))
                 for text in islice(self._texts(step), BUCKET * size)
             ]
             rows.sort(key=lambda row: (len(row.asked), row.length))
-            order = rng.permutation(BUCKET)
-            for i in order:
-                yield rows[int(i) * size : (int(i) + 1) * size]
-            step += BUCKET
+            yield [rows[int(i) * size : (int(i) + 1) * size] for i in rng.permutation(BUCKET)]
 
     def _texts(self, step: int) -> Iterator[Text]:
         plan = self.schedule
@@ -153,12 +155,12 @@ def _answer_loss(logits: Tensor, labels: Tensor) -> Tensor:
 
     Args:
         logits: (number of labels that are not IGNORE, vocabulary).
-        labels: (answers, T), IGNORE behind an answer's end.
+        labels: (answers, T) on the CPU, IGNORE behind an answer's end.
     """
     kept = labels != IGNORE
-    weight = kept / kept.sum(1, keepdim=True)
-    loss = F.cross_entropy(logits.float(), labels[kept], reduction="none")
-    return (loss * weight[kept]).sum() / len(labels)
+    weight = (kept / kept.sum(1, keepdim=True))[kept].to(logits.device)
+    loss = F.cross_entropy(logits.float(), labels[kept].to(logits.device), reduction="none")
+    return (loss * weight).sum() / len(labels)
 
 
 def loss_of(model: LanguageModel, rows: Sequence[Row], pad: int) -> Tensor:
@@ -175,7 +177,8 @@ def loss_of(model: LanguageModel, rows: Sequence[Row], pad: int) -> Tensor:
     lengths = kept.sum(1)
     where = (ends - lengths - 1)[:, None] + torch.arange(answers.shape[1])
     number = torch.tensor([number for number, _, _ in parts])[:, None].expand_as(where)
-    return _answer_loss(model.lm_head(hidden[number[kept], where[kept]]), answers)
+    said = hidden[number[kept].to(hidden.device), where[kept].to(hidden.device)]
+    return _answer_loss(model.lm_head(said), answers)
 
 
 def _encoder_decoder_loss(
@@ -188,14 +191,16 @@ def _encoder_decoder_loss(
     """The decoder's loss, plus the encoder's own: the state at each question's end names the answer's
     first token, which is how lookups get a gradient before the decoder has learnt to listen."""
     hidden = model.encoder(inputs_embeds=read, attention_mask=mask).last_hidden_state
-    where = padded([range(start, end) for _, start, end in parts], IGNORE)
-    number = torch.tensor([number for number, _, _ in parts])[:, None]
-    states = hidden[number, where.clamp(min=0)]
+    device = hidden.device
+    where = padded([range(start, end) for _, start, end in parts], IGNORE).to(device)
+    number = torch.tensor([number for number, _, _ in parts], device=device)
+    states = hidden[number[:, None], where.clamp(min=0)]
     heard = (where != IGNORE).long()
-    said = model(encoder_outputs=(states,), attention_mask=heard, labels=answers).logits
-    ends = hidden[number[:, 0], torch.tensor([end - 1 for _, _, end in parts])]
+    said = model(encoder_outputs=(states,), attention_mask=heard, labels=answers.to(device)).logits
+    ends = hidden[number, torch.tensor([end - 1 for _, _, end in parts], device=device)]
     named = ends @ model.shared.weight.T * model.config.d_model**-0.5
-    return _answer_loss(said[answers != IGNORE], answers) + _answer_loss(named, answers[:, :1])
+    answered = (answers != IGNORE).to(device)
+    return _answer_loss(said[answered], answers) + _answer_loss(named, answers[:, :1])
 
 
 # ---------------------------------------------------------------- training and examination
@@ -223,13 +228,20 @@ def train(
     schedule: Schedule,
     updates: torch.optim.AdamW,
     first: int = 0,
+    helpers: int = 1,
 ) -> Iterator[tuple[int, float]]:
-    """Trains in place from step `first` on, with an optimizer of `optimizer`; yields (step, loss)."""
+    """Trains in place from step `first` on, with an optimizer of `optimizer`; yields (step, loss).
+
+    Args:
+        first: a multiple of BUCKET.
+        helpers: processes that write the texts; no result depends on their number.
+    """
     family = "t5" if isinstance(model, T5ForConditionalGeneration) else "llama"
     fast = copy.deepcopy(model).bfloat16()
     pairs = list(zip(model.parameters(), fast.parameters(), strict=True))
-    loader = DataLoader(TextBatches(family, tokenizer, schedule, first), batch_size=None, num_workers=1)
-    for step, rows in zip(range(first, schedule.steps), loader, strict=False):
+    texts_ahead = TextBatches(family, tokenizer, schedule, first)
+    buckets = DataLoader(texts_ahead, batch_size=None, num_workers=helpers)
+    for step, rows in zip(range(first, schedule.steps), chain.from_iterable(buckets), strict=False):
         for group in updates.param_groups:
             group["lr"] = group["peak"] * schedule.rate_share(step)
         loss = loss_of(fast, rows, tokenizer.pad_token_id)
@@ -270,14 +282,14 @@ def _answers_right(
     pad = tokenizer.pad_token_id
     if isinstance(model, T5ForConditionalGeneration):
         rows = [sequence_row(text, tokenizer) for text in part]
-        ids, labels = padded([row.ids for row in rows], pad), padded([row.answers[0] for row in rows], IGNORE)
+        ids = padded([row.ids for row in rows], pad).to(model.device)
+        labels = padded([row.answers[0] for row in rows], IGNORE).to(model.device)
         said = model(input_ids=ids, attention_mask=(ids != pad).long(), labels=labels).logits.argmax(-1)
     else:
         rows = [causal_row(text, tokenizer) for text in part]
-        ids = padded([row.ids for row in rows], pad)
+        ids = padded([row.ids for row in rows], pad).to(model.device)
         asked = [len(row.ids) - len(row.answers[0]) for row in rows]
-        labels = padded([[IGNORE] * n + row.answers[0] for n, row in zip(asked, rows, strict=True)], IGNORE)[
-            :, 1:
-        ]
+        whole = padded([[IGNORE] * n + row.answers[0] for n, row in zip(asked, rows, strict=True)], IGNORE)
+        labels = whole[:, 1:].to(model.device)
         said = model(input_ids=ids, attention_mask=(ids != pad).long()).logits.argmax(-1)[:, :-1]
     return [bool(ok) for ok in ((said == labels) | (labels == IGNORE)).all(1)]

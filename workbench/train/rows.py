@@ -78,13 +78,14 @@ def _described(description: str, tokenizer: PreTrainedTokenizerFast, summed: boo
 
 def embedded(rows: Sequence[Row], words: nn.Embedding, pad: int) -> tuple[Tensor, Tensor]:
     """(rows, longest, D) input embeddings and their (rows, longest) mask, 1 for real positions."""
-    found = words(padded([row.ids for row in rows], pad))
+    device = words.weight.device
+    found = words(padded([row.ids for row in rows], pad).to(device))
     lengths = torch.tensor([row.length for row in rows])
     longest = int(lengths.max())
     # what fills up goes to a position of its own, which is cut off
-    slots = padded([row.slots for row in rows], longest)[..., None].expand_as(found)
+    slots = padded([row.slots for row in rows], longest).to(device)[..., None].expand_as(found)
     summed = found.new_zeros(len(rows), longest + 1, found.shape[-1]).scatter_add(1, slots, found)
-    return summed[:, :longest], (torch.arange(longest) < lengths[:, None]).long()
+    return summed[:, :longest], (torch.arange(longest) < lengths[:, None]).long().to(device)
 
 
 def _ids(text: str, tokenizer: PreTrainedTokenizerFast) -> list[int]:

@@ -21,6 +21,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
 from transformers import BlipImageProcessor, InstructBlipVisionConfig, InstructBlipVisionModel
 
 from workbench.data.micro.books import AUTHORS, draw_cover
@@ -108,7 +109,7 @@ def cell_of_patches() -> Tensor:
 
 def pooled(patches: Tensor) -> Tensor:
     """(B, 9, C) means over the patches of each cell, from (B, 64, C)."""
-    member = F.one_hot(cell_of_patches(), 9).float()
+    member = F.one_hot(cell_of_patches().to(patches.device), 9).float()
     return torch.einsum("bpv,pc->bcv", patches, member / member.sum(0))
 
 
@@ -117,9 +118,9 @@ def encode(model: InstructBlipVisionModel, images: Tensor) -> Tensor:
     return model.encoder(inputs_embeds=model.embeddings(images)).last_hidden_state
 
 
-def patches(model: InstructBlipVisionModel, scenes: list[Scene]) -> Tensor:
+def patches(model: InstructBlipVisionModel, images: Tensor) -> Tensor:
     """(B, 64, 128): normalised, as a Q-Former sees them, without the [CLS] token."""
-    return F.layer_norm(encode(model, pixels([render(scene) for scene in scenes]))[:, 1:], (128,))
+    return F.layer_norm(encode(model, images.to(model.device))[:, 1:], (128,))
 
 
 def heads() -> nn.ModuleDict:
@@ -153,26 +154,44 @@ PHASES = (
 )
 
 
+class Drawn(Dataset[tuple[Tensor, dict[str, Tensor]]]):
+    """A phase's steps: of each the pictures, (B, 3, 64, 64), and their targets. Pure in the step's number."""
+
+    def __init__(self, phase: Phase) -> None:
+        self.phase = phase
+
+    def __len__(self) -> int:
+        return self.phase.steps
+
+    def __getitem__(self, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        phase, first = self.phase, step * self.phase.batch_size
+        scenes = [draw(phase.seed, first + i, phase.crowded) for i in range(phase.batch_size)]
+        return pixels([render(scene) for scene in scenes]), targets(scenes)
+
+
 def train(
-    model: InstructBlipVisionModel, classify: nn.ModuleDict, phase: Phase
+    model: InstructBlipVisionModel, classify: nn.ModuleDict, phase: Phase, helpers: int = 0
 ) -> Iterator[tuple[int, float]]:
-    """Trains both in place; yields (step, loss)."""
+    """Trains both in place, on the device they are on; yields (step, loss).
+
+    Args:
+        helpers: processes that draw the scenes, 0 for this one.
+    """
     parameters = [*model.parameters(), *classify.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=phase.rate, weight_decay=0.05, betas=(0.9, 0.98))
     model.train()
-    for step in range(phase.steps):
+    drawn = DataLoader(Drawn(phase), batch_size=None, num_workers=helpers)
+    for step, (images, wanted) in enumerate(drawn):
         for group in optimizer.param_groups:
             warm = min(1.0, (step + 1) / 100)
             fall = 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * step / phase.cosine))
             group["lr"] = phase.rate * warm * fall
-        first = step * phase.batch_size
-        scenes = [draw(phase.seed, first + i, phase.crowded) for i in range(phase.batch_size)]
-        seen, wanted = patches(model, scenes), targets(scenes)
+        seen = patches(model, images)
+        named = {name: target.flatten().to(seen.device) for name, target in wanted.items()}
         losses = [
-            F.cross_entropy(pooled(classify[name](seen)).flatten(0, 1), wanted[name].flatten())
-            for name in TARGETS
+            F.cross_entropy(pooled(classify[name](seen)).flatten(0, 1), named[name]) for name in TARGETS
         ]
-        where = torch.arange(GRID**2).repeat(len(scenes))
+        where = torch.arange(GRID**2, device=seen.device).repeat(len(seen))
         losses.append(F.cross_entropy(classify["position"](seen).flatten(0, 1), where))
         loss = torch.stack(losses).sum()
         optimizer.zero_grad()
@@ -193,7 +212,9 @@ def examine(
     """
     scenes = [draw(seed, i, crowded=False) for i in range(count)]
     wanted = targets(scenes)
-    seen = patches(model, scenes)
+    images = pixels([render(scene) for scene in scenes])
+    seen = patches(model, images).cpu()
+    classify = classify.cpu()
     place = classify["position"](seen).argmax(-1) == torch.arange(GRID**2)
     things = (wanted["concept"] < TARGETS["concept"] - 1)[:, cell_of_patches()]
     found = {"position": float(place.float().mean())}
