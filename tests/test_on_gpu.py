@@ -1,0 +1,102 @@
+"""The same on a GPU as on a CPU; skipped where there is none."""
+
+import math
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny
+import torch
+from accelerate import Accelerator
+
+from workbench.batch import Batch
+from workbench.config import Model, Train
+from workbench.data.catalog import entry
+from workbench.data.micro.vocabulary import language_tokenizer
+from workbench.evaluate.generate import generate
+from workbench.evaluate.rank import candidate_scores
+from workbench.model.instructblip import InstructBlip
+from workbench.train import checkpoint, language
+from workbench.train.loop import train
+from workbench.train.optimizer import adamw
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+STEPS = 4
+
+
+@pytest.fixture(scope="module", params=tiny.FAMILIES)
+def start(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
+    return request.param, tiny.start(tmp_path_factory.mktemp("start"), request.param)
+
+
+def load(start: tuple[Any, Path], device: str, **switches: Any) -> InstructBlip:
+    family, folder = start
+    switched = Model(language_model=family, num_query_tokens=tiny.QUERIES, **switches)
+    return InstructBlip.load(folder, switched).to(device)
+
+
+def updates(
+    model: InstructBlip, start: tuple[Any, Path], precision: Any = "fp32", first: int = 0
+) -> tuple[Any, Any]:
+    """An optimizer, and the loop's updates with it."""
+    optimizer = adamw(model.trainable(), Train())
+
+    def batches(step: int) -> list[Batch]:
+        return [tiny.batch(start[0], seed=2 * step + part) for part in range(2)]
+
+    steps = train(
+        model, optimizer, lambda step: 1e-3, batches, Accelerator(),
+        precision=precision, seed=5, start_step=first, steps=STEPS,
+    )  # fmt: skip
+    return optimizer, steps
+
+
+def test_losses_and_answers_are_those_of_a_cpu(start: Any) -> None:
+    models = [load(start, device) for device in ("cpu", "cuda")]
+    batch, ranked = tiny.batch(start[0]), tiny.batch(start[0], candidates=(3, 1))
+    losses = [model(batch.to(model.device)).loss.item() for model in models]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-5)
+    scores = [candidate_scores(model, ranked).cpu() for model in models]
+    torch.testing.assert_close(*scores, rtol=1e-4, atol=1e-4)
+    said = [generate(model, batch, tiny.Letters(), entry("coco_caption"), 3) for model in models]  # type: ignore[arg-type]
+    assert [p.text for p in said[1]] == [p.text for p in said[0]]
+
+
+def test_gradients_are_those_of_a_cpu(start: Any) -> None:
+    gradients = []
+    for device in ("cpu", "cuda"):
+        model, batch = load(start, device), tiny.batch(start[0])
+        model(batch.to(device)).loss.backward()
+        gradients.append({name: p.grad.cpu() for name, p in model.trainable().items() if p.grad is not None})
+    assert gradients[0].keys() == gradients[1].keys()
+    for name, gradient in gradients[0].items():
+        torch.testing.assert_close(gradients[1][name], gradient, rtol=1e-3, atol=1e-4, msg=name)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_training_goes_on_from_a_checkpoint(start: Any, precision: str, tmp_path: Path) -> None:
+    whole, stopped, resumed = (load(start, "cuda", frozen_precision=precision) for _ in range(3))
+    losses = [metrics["loss"] for _, metrics in updates(whole, start, precision)[1]]
+    assert all(math.isfinite(loss) for loss in losses)
+    optimizer, steps = updates(stopped, start, precision)
+    first = [metrics["loss"] for _, metrics in islice(steps, 2)]
+    checkpoint.save(tmp_path, stopped.trainable(), optimizer, checkpoint.Progress("run", 2))
+    optimizer, steps = updates(resumed, start, precision, first=2)
+    found = checkpoint.load(tmp_path, resumed.trainable(), optimizer, "run")
+    assert found is not None
+    assert found.step == 2
+    # a GPU sums in an order of its own, so the losses are equal to rounding
+    assert first + [metrics["loss"] for _, metrics in steps] == pytest.approx(losses, rel=1e-3)
+
+
+@pytest.mark.parametrize("family", ["t5", "llama"])
+def test_language_models_learn_there(family: str) -> None:
+    tokenizer = language_tokenizer()
+    plan = language.Schedule(cycles=(40,), batch_size=8, warmup_steps=4, one_hop_steps=40, dense_steps=40)
+    model = (language.new_t5 if family == "t5" else language.new_llama)(tokenizer).to("cuda")  # type: ignore[arg-type]
+    losses = [
+        loss for _, loss in language.train(model, tokenizer, plan, language.optimizer(model, plan), helpers=2)
+    ]
+    assert sum(losses[-8:]) < 0.7 * sum(losses[:8])
+    assert language.examine(model.eval(), tokenizer, seed=1, number=1).keys() > {"dense"}
