@@ -103,14 +103,18 @@ class InstructBlip(nn.Module):
         return self.hf.query_tokens.device
 
     def prepare_training(self, precision: Literal["fp32", "bf16"], checkpointing: bool = False) -> None:
-        """Chooses the attention that trains faster: on a CPU in bf16, torch's fused one has a slow backward
-        pass (a third of a micro step), and attention written out gives the same to rounding.
+        """Chooses the attention that trains: on a CPU in bf16, torch's fused one has a slow backward pass
+        (a third of a micro step), and attention written out gives the same to rounding; on a GPU cuDNN's
+        is switched off for the process, which gives gradients that are no numbers where something is
+        masked and a sequence is 64 longer than a multiple of 128 (pytorch issue 196678).
 
         Args:
             checkpointing: keep only what enters each layer, and compute the layer again on the way back.
         """
         if precision == "bf16" and self.device.type == "cpu":
             self.hf.set_attn_implementation("eager")
+        if self.device.type == "cuda":
+            torch.backends.cuda.enable_cudnn_sdp(False)
         if checkpointing:
             self.hf.gradient_checkpointing_enable({"use_reentrant": False})
             layers = (*self.hf.qformer.modules(), *self.hf.language_model.modules())

@@ -25,7 +25,7 @@ PLANS = {
         cycles=(5200, 3200, 2400), batch_size=32, learning_rate=2e-3, one_hop_steps=1000, dense_steps=2400
     ),
     "llama": language.Schedule(
-        cycles=(4800, 1400), batch_size=32, learning_rate=1.5e-3, one_hop_steps=504, dense_steps=1600
+        cycles=(5200, 3200, 2400), batch_size=32, learning_rate=1.5e-3, one_hop_steps=504, dense_steps=1600
     ),
 }
 
