@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,17 +26,19 @@ import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn import functional
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
-from torch.utils.flop_counter import FlopCounterMode
 from torch.utils.weak import WeakIdKeyDictionary
 from transformers import AutoConfig, InstructBlipConfig, InstructBlipForConditionalGeneration
 
 from workbench.batch import Batch
 from workbench.config import Config, Model
 from workbench.data.tokens import PROMPT_TOKENS, TARGET_TOKENS
+from workbench.experiment.operations import Operations
 from workbench.experiment.record import RunError, start_folder
 from workbench.model.instructblip import InstructBlip
+from workbench.model.language import EncoderDecoder
 from workbench.model.sizes import hollow, language_models, paper_config, small_config
 
 ADAM_BYTES = 8  # two fp32 moments per trained parameter
@@ -123,13 +125,13 @@ def count(architecture: InstructBlipConfig, config: Config, lengths: Lengths) ->
         seen = model.hf.vision_model
         side, tokens = seen.config.image_size, seen.embeddings.num_positions
         seen.set_attn_implementation("eager")
-        with FlopCounterMode(display=False) as counter, torch.no_grad():
+        with Operations() as counter, torch.no_grad():
             seen.encoder(inputs_embeds=seen.embeddings(torch.zeros(1, 3, side, side)))
     return Cost(
         parameters=sizes,
         trained=step.trained,
         example_flops=step.flops,
-        picture_flops=float(counter.get_total_flops()),
+        picture_flops=float(counter.total),
         feature_bytes=tokens * seen.config.hidden_size * 2,
     )
 
@@ -185,12 +187,12 @@ def _step(
         model.prepare_training("fp32" if fused else "bf16", config.train.gradient_checkpointing)
         model.train()
         batch = _batch(model, rows, lengths)
-        tracker = Peak(model)
+        tracker = Peak(model)  # torch's FlopCounterMode beside it would keep what checkpointing lets go
         half = torch.autocast("cpu", torch.bfloat16, enabled=config.train.precision == "bf16")
-        with tracker, FlopCounterMode(display=False) as counter, half:
+        with tracker, Operations() as counter, half:
             _loss(model, batch).backward()
     trained = sum(p.numel() for p in model.trainable().values())
-    return _Step(float(counter.get_total_flops()), float(tracker.peak), trained)
+    return _Step(float(counter.total), float(tracker.peak), trained)
 
 
 @contextmanager
@@ -232,7 +234,10 @@ def _loss(model: InstructBlip, batch: Batch) -> Tensor:
     assert batch.target_ids is not None
     assert batch.target_mask is not None
     embeds, mask = model.inputs(batch)
-    states = model.language.answer_states(embeds, mask, batch.target_ids, batch.target_mask)
+    # a T5 adds positions to the scores; memory on a GPU is as if no fused kernel would take that there
+    biased = isinstance(model.language, EncoderDecoder)
+    with sdpa_kernel(SDPBackend.MATH) if biased else nullcontext():
+        states = model.language.answer_states(embeds, mask, batch.target_ids, batch.target_mask)
     logits = model.language.logits(states.flatten(0, 1))
     return functional.cross_entropy(logits, batch.target_ids.flatten(), reduction="sum")
 
