@@ -57,9 +57,9 @@ def main() -> None:
     settings |= {"model.num_query_tokens": architecture.num_query_tokens}
     config = changed(Config(), settings | {"train.gradient_checkpointing": given.checkpointing})
     on_gpu = torch.cuda.is_available()
-    lengths, fused = Lengths(given.prompt, given.answer), on_gpu or given.precision == "fp32"
+    lengths = Lengths(given.prompt, given.answer)
     cost = count(architecture, config, lengths)
-    alone, together = (memory(architecture, config, rows, lengths, fused) for rows in (1, given.rows))
+    alone, together = (memory(architecture, config, rows, lengths, on_gpu) for rows in (1, given.rows))
     model = InstructBlip.load(folder, config.model).to("cuda" if on_gpu else "cpu")
     model.prepare_training(given.precision, given.checkpointing)
     model.train()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from functools import partial
 from typing import Any
 
 import pytest
@@ -41,9 +42,11 @@ def real_step(folder, settings: Config, attention: str) -> tuple[float, float]:
         full[f"{text}_ids"] = torch.full((ROWS, length), 5)
         full[f"{text}_mask"] = torch.ones(ROWS, length, dtype=torch.long)
     batch = dataclasses.replace(batch, **full)
-    tracker = Peak(model)
-    half = torch.autocast("cpu", torch.bfloat16, enabled=settings.train.precision == "bf16")
-    with tracker, FlopCounterMode(display=False) as counter, half:
+    half = partial(torch.autocast, "cpu", torch.bfloat16, enabled=settings.train.precision == "bf16")
+    with FlopCounterMode(display=False) as counter, half():
+        model(batch).loss.backward()
+    model.zero_grad()
+    with Peak(model) as tracker, half():
         model(batch).loss.backward()
     return float(counter.get_total_flops()), float(tracker.peak)
 
@@ -65,18 +68,18 @@ def test_the_plan_is_what_a_step_takes(family, changes, tmp_path):
     planned = count(found, settings, LENGTHS)
     flops, _ = real_step(folder, settings, "eager")
     assert planned.example_flops * ROWS == pytest.approx(flops, rel=0.2)
-    _, peak = real_step(folder, settings, "sdpa")
+    _, peak = real_step(folder, settings, "sdpa" if settings.train.precision == "fp32" else "eager")
     trained = sum(p.numel() for p in InstructBlip.load(folder, settings.model).trainable().values())
     assert planned.trained == trained
-    bytes_held = memory(found, settings, ROWS, LENGTHS)
+    bytes_held = memory(found, settings, ROWS, LENGTHS, on_gpu=False)
     assert bytes_held - ADAM_BYTES * trained == pytest.approx(peak, rel=0.2)
 
 
 def test_checkpointing_takes_memory_for_time(tmp_path):
     found = AutoConfig.from_pretrained(tiny.start(tmp_path, "llama", positions=256))
-    found.text_config.num_hidden_layers = 8  # of two layers one is held while it is computed again
+    found.text_config.num_hidden_layers = 16  # of which one is held while it is computed again
     long, again = Lengths(200, 20), config("llama", **{"train.gradient_checkpointing": True})
-    assert memory(found, again, 16, long) < memory(found, config("llama"), 16, long)
+    assert memory(found, again, 16, long) < 0.5 * memory(found, config("llama"), 16, long)
     more = count(found, again, long).example_flops / count(found, config("llama"), long).example_flops
     assert 1.1 < more < 1.7
 

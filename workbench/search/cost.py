@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -98,15 +98,16 @@ def architecture(config: Config, root: Path, preset: str) -> InstructBlipConfig:
 
 
 def memory(
-    architecture: InstructBlipConfig, config: Config, rows: int, lengths: Lengths, fused: bool = True
+    architecture: InstructBlipConfig, config: Config, rows: int, lengths: Lengths, on_gpu: bool = True
 ) -> float:
     """Bytes at the peak of training with micro-batches of so many examples.
 
     Args:
-        fused: attention that keeps no probabilities, as GPUs have it; else as `InstructBlip` chooses for
-            bf16 on a CPU.
+        on_gpu: where attention keeps no probabilities, but a T5's does, as if no fused kernel would take
+            the positions that it adds to the scores (steps in full size held as much); else as
+            `InstructBlip` chooses on a CPU.
     """
-    step = _step(architecture, config, rows, lengths, fused)
+    step = _step(architecture, config, rows, lengths, "fp32" if on_gpu else config.train.precision, on_gpu)
     # 8 bits are counted as fp32, of which the language model's matrices take a quarter
     saved = 3 * _matrices(architecture) if config.model.frozen_precision == "int8" else 0
     return step.peak + ADAM_BYTES * step.trained - saved
@@ -115,7 +116,7 @@ def memory(
 def count(architecture: InstructBlipConfig, config: Config, lengths: Lengths) -> Cost:
     """Counts an example of this architecture with the configuration's switches."""
     # what fused attention does on a CPU torch does not count, so operations are counted without it
-    step = _step(architecture, config, 1, lengths, fused=False)
+    step = _step(architecture, config, 1, lengths, "bf16")
     meta = hollow(architecture)
     with _imagined():
         model = _model(meta, config.model)
@@ -178,19 +179,24 @@ class _Step:
 
 
 def _step(
-    architecture: InstructBlipConfig, config: Config, rows: int, lengths: Lengths, fused: bool
+    architecture: InstructBlipConfig,
+    config: Config,
+    rows: int,
+    lengths: Lengths,
+    attention_of: Literal["fp32", "bf16"],
+    probabilities_of_t5: bool = False,
 ) -> _Step:
-    """One forward and backward pass of a micro-batch."""
+    """One forward and backward pass of a micro-batch, with the attention of a precision on CPUs."""
     meta = hollow(architecture)
     with _imagined():
         model = _model(meta, config.model)
-        model.prepare_training("fp32" if fused else "bf16", config.train.gradient_checkpointing)
+        model.prepare_training(attention_of, config.train.gradient_checkpointing)
         model.train()
         batch = _batch(model, rows, lengths)
         tracker = Peak(model)  # torch's FlopCounterMode beside it would keep what checkpointing lets go
         half = torch.autocast("cpu", torch.bfloat16, enabled=config.train.precision == "bf16")
         with tracker, Operations() as counter, half:
-            _loss(model, batch).backward()
+            _loss(model, batch, probabilities_of_t5).backward()
     trained = sum(p.numel() for p in model.trainable().values())
     return _Step(float(counter.total), float(tracker.peak), trained)
 
@@ -229,14 +235,13 @@ def _batch(model: InstructBlip, rows: int, lengths: Lengths) -> Batch:
     )  # fmt: skip
 
 
-def _loss(model: InstructBlip, batch: Batch) -> Tensor:
+def _loss(model: InstructBlip, batch: Batch, probabilities_of_t5: bool) -> Tensor:
     """`InstructBlip.forward` where every row is full: which tokens are real cannot be asked in here."""
     assert batch.target_ids is not None
     assert batch.target_mask is not None
     embeds, mask = model.inputs(batch)
-    # a T5 adds positions to the scores; memory on a GPU is as if no fused kernel would take that there
-    biased = isinstance(model.language, EncoderDecoder)
-    with sdpa_kernel(SDPBackend.MATH) if biased else nullcontext():
+    kept = probabilities_of_t5 and isinstance(model.language, EncoderDecoder)
+    with sdpa_kernel(SDPBackend.MATH) if kept else nullcontext():
         states = model.language.answer_states(embeds, mask, batch.target_ids, batch.target_mask)
     logits = model.language.logits(states.flatten(0, 1))
     return functional.cross_entropy(logits, batch.target_ids.flatten(), reduction="sum")

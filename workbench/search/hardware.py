@@ -16,7 +16,8 @@ from workbench.search.cost import LONGEST, Cost, Lengths, architecture, count, m
 from workbench.search.plan import rate, records
 
 RESERVE = 0.1  # of a GPU's memory, for CUDA itself and what its allocator cannot use
-UTILISATION = 0.4  # of the peak rate: what well-fed transformers of this size reach
+UTILISATION = 0.4  # of the peak rate: what well-fed transformers of this size reach; on a GPU with other
+# work on it the four presets reached .13 to .23 (benchmarks/paper_step.py, README)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class Hardware:
 
 
 HARDWARE = {
+    "h200": Hardware(141e9, 989e12, 67e12),
     "h100": Hardware(80e9, 989e12, 67e12),
     "a100-40g": Hardware(40e9, 312e12, 19.5e12),
     "a100-80g": Hardware(80e9, 312e12, 19.5e12),
@@ -86,8 +88,7 @@ def describe(
     hardware = HARDWARE[kind]
     found = architecture(config, root, preset)
     cost = count(found, config, lengths)
-    fused = kind != "cpu" or config.train.precision == "fp32"
-    needs = partial(memory, found, config, fused=fused)
+    needs = partial(memory, found, config, on_gpu=kind != "cpu")
     step = cost.example_flops * config.train.batch_size
     pictures, source = _pictures(config)
     lines = [

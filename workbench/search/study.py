@@ -17,17 +17,14 @@ from typing import Any
 
 from workbench import files
 from workbench.config import Config, ConfigError, changed
-from workbench.data.catalog import (
-    BY_NAME,
-    FIGURE4_HELD_OUT,
-    HELD_IN,
-    HELD_OUT,
-    TABLE2_HELD_IN,
-)
+from workbench.data.catalog import BY_NAME, FIGURE4_HELD_OUT, HELD_IN, HELD_OUT, TABLE2_HELD_IN
 from workbench.records import ROWS, Row
 from workbench.search import compute
 
 FIRST_SEED = 101  # of reported runs; those below were looked at while the workbench was made
+# One seed in so many, from the first on, is examined without the picture as well. It takes as long as with
+# it, and what an arm knows without looking, which its model card says, hardly depends on the seed.
+BLIND_EVERY = 5
 # The averages that a claim can be about; a claim can also name one dataset.
 MEASURES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -256,8 +253,9 @@ def cell(study: Study, base: Config, arm: str, seed: int) -> Cell:
 def _resolve(arm: Arm, base: Config, seed: int) -> Config:
     if "train.seed" in arm.changes:
         raise StudyError(f"arm {arm.name!r} sets train.seed; remove it, all arms get the seeds of --seeds")
+    seeing = {"evaluate.blind": False} if (seed - FIRST_SEED) % BLIND_EVERY else {}
     try:
-        return changed(base, {**arm.changes, "train.seed": seed})
+        return changed(base, {**seeing, **arm.changes, "train.seed": seed})
     except ConfigError as error:
         raise StudyError(f"arm {arm.name!r}: {error}") from error
 

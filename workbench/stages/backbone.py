@@ -22,7 +22,7 @@ def device() -> torch.device:
 
 def helpers() -> int:
     """Processes that draw texts and scenes beside a training: one, or enough to keep a GPU busy."""
-    return max(1, len(os.sched_getaffinity(0)) - 2) if torch.cuda.is_available() else 1
+    return max(1, min(8, (os.cpu_count() or 1) - 1)) if torch.cuda.is_available() else 1
 
 
 class Clock:
