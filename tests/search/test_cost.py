@@ -144,7 +144,7 @@ def test_features_are_planned_at_the_rate_of_fp32(tmp_path, monkeypatch):
 
 def test_what_cannot_be_planned_is_named(tmp_path):
     settings = presets.read(ROOT, "small")
-    with pytest.raises(ValueError, match="choose one of h100, a100-40g"):
+    with pytest.raises(ValueError, match="choose one of h200, h100, a100-40g"):
         describe(settings, tmp_path, "small", "abacus", 1, Lengths())
     with pytest.raises(ValueError, match="does not divide among 7 GPUs"):
         describe(settings, tmp_path, "small", "h100", 7, Lengths())

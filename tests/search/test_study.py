@@ -34,10 +34,10 @@ def test_the_studies_of_the_repository_are_valid(name):
 
 def test_one_seed_in_five_is_examined_without_the_picture_too():
     own = Arm("own", {"evaluate.blind": True, "model.instruction_aware": False})
-    grid = cells(study((FULL, own)), Config(), range(101, 107))
+    grid = cells(study((FULL, own, Arm("start", row="blip2"))), Config(), range(101, 107))
     blind = {(cell.arm.name, cell.seed): cell.config.evaluate.blind for cell in grid}
     assert [blind["full", seed] for seed in range(101, 107)] == [True, False, False, False, False, True]
-    assert all(blind["own", seed] for seed in range(101, 107))
+    assert all(blind["own", seed] and blind["start", seed] for seed in range(101, 107))
 
 
 def table2(family: str, without: str) -> tuple[float, float]:

@@ -253,7 +253,8 @@ def cell(study: Study, base: Config, arm: str, seed: int) -> Cell:
 def _resolve(arm: Arm, base: Config, seed: int) -> Config:
     if "train.seed" in arm.changes:
         raise StudyError(f"arm {arm.name!r} sets train.seed; remove it, all arms get the seeds of --seeds")
-    seeing = {"evaluate.blind": False} if (seed - FIRST_SEED) % BLIND_EVERY else {}
+    tuned = ROWS[arm.row] is not None  # what is not is examined once for all seeds
+    seeing = {"evaluate.blind": False} if tuned and (seed - FIRST_SEED) % BLIND_EVERY else {}
     try:
         return changed(base, {**seeing, **arm.changes, "train.seed": seed})
     except ConfigError as error:
