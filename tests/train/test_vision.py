@@ -122,3 +122,12 @@ def test_training_lowers_the_loss():
     losses = [loss for _, loss in vision.train(vision.new(), vision.heads(), phase)]
     assert len(losses) == 10
     assert np.mean(losses[-4:]) < 0.9 * losses[0]
+
+
+def test_who_draws_the_scenes_changes_nothing():
+    phase = vision.Phase(steps=3, cosine=3, rate=1e-3, seed=1, crowded=True, batch_size=2)
+    losses = []
+    for helpers in (0, 2):
+        torch.manual_seed(3)
+        losses.append(list(vision.train(vision.new(), vision.heads(), phase, helpers)))
+    assert losses[0] == losses[1]
