@@ -22,8 +22,8 @@ from workbench.records import ROWS, Row
 from workbench.search import compute
 
 FIRST_SEED = 101  # of reported runs; those below were looked at while the workbench was made
-# One seed in so many, from the first on, is examined without the picture as well. It takes as long as with
-# it, and what an arm knows without looking, which its model card says, hardly depends on the seed.
+# One seed in so many, from the first on, is examined without the picture as well, which takes as long as with
+# it and is for the model cards alone.
 BLIND_EVERY = 5
 # The averages that a claim can be about; a claim can also name one dataset.
 MEASURES: Mapping[str, tuple[str, ...]] = MappingProxyType(
