@@ -104,13 +104,18 @@ class Variance:
         for readers x cases Hillis 2007), the squares of the shares, are too narrow for few seeds: a
         variance between seeds that comes out small by chance shrinks the error and raises its freedom at
         once, and three seeds found differences in up to 8 % of cases where there were none.
+
+        by_seed holds by_cell, which is no variance between seeds. With all of it counted as the seeds',
+        intervals of three to five seeds that hardly differ cover up to 99 %; with none, three seeds that
+        differ as much as cells do cover 90 %, for the reason above. A third is taken off: in a normal model
+        (3, 5 and 10 seeds, variances from none to thirty times the cells') 93 to 98 % are covered.
         """
         if self.seeds == 1:
             return self.images - 1
         if self.total == 0:
             return self.seeds - 1
-        seed, image = self.by_seed / self.total, 1 - self.by_seed / self.total
-        return 1 / (seed / (self.seeds - 1) + image / (self.images - 1))
+        seed = max(self.by_seed - self.by_cell / 3, 0) / self.total
+        return 1 / (seed / (self.seeds - 1) + (1 - seed) / (self.images - 1))
 
     def at(self, seeds: int) -> Variance:
         """The same study with another number of seeds: their part shrinks as 1 / S, the images' stays.
@@ -122,8 +127,10 @@ class Variance:
             raise ValueError(
                 "one seed says nothing about others; train two at least before planning for more"
             )
+        scale = self.seeds / seeds
+        cell = self.by_cell * scale
         common = max(self.by_image - self.by_cell, 0.0) * self.seeds / (self.seeds - 1)
-        return Variance(self.by_seed * self.seeds / seeds, common, 0.0, seeds, self.images)
+        return Variance(self.by_seed * scale, common + cell, cell, seeds, self.images)
 
     def interval(self, value: float) -> Interval:
         """The value with t(freedom) x error on both sides."""
