@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
@@ -20,12 +20,15 @@ from workbench.train.checkpoint import Progress
 FOLDER = "outputs/backbones/language-{family}"
 SEED, FRESH_SEED, FRESH = 11, 124, 200
 CHECKPOINT_STEPS = 30 * language.BUCKET  # texts come in buckets, so a run resumes at the start of one
+_READING = language.Schedule(cycles=(5200, 3200, 2400), batch_size=32)
+# one after the other, each with an optimizer of its own
 PLANS = {
-    "t5": language.Schedule(
-        cycles=(5200, 3200, 2400), batch_size=32, learning_rate=2e-3, one_hop_steps=1000, dense_steps=2400
-    ),
-    "llama": language.Schedule(
-        cycles=(5200, 3200, 2400), batch_size=32, learning_rate=1.5e-3, one_hop_steps=504, dense_steps=1600
+    "t5": (replace(_READING, learning_rate=2e-3, one_hop_steps=1000, dense_steps=2400),),
+    "llama": (
+        replace(_READING, learning_rate=1.5e-3, one_hop_steps=504, dense_steps=1600),
+        language.Schedule(
+            cycles=(2400,), batch_size=32, learning_rate=1.5e-3, summed_share=0.3, course=True, seed=77
+        ),
     ),
 }
 
@@ -36,19 +39,21 @@ def work(config: Config, root: Path, family: str) -> None:
     tokenizer, clock, folder = language_tokenizer(), Clock(), root / FOLDER.format(family=family)
     model = language.new_t5(tokenizer) if family == "t5" else language.new_llama(tokenizer)
     model.to(device())  # type: ignore[arg-type]  # transformers types it as a function of a module
-    plan, weights = PLANS[family], dict(model.named_parameters())
-    updates, signature = language.optimizer(model, plan), digest({"family": family, **asdict(plan)})
-    found = checkpoint.load(folder / "checkpoint", weights, updates, signature)
-    first = found.step if found else 0
-    steps = language.train(model, tokenizer, plan, updates, first, helpers())
-    for step, _ in shown(steps, f"language {family}", plan.steps, first):
-        if step % CHECKPOINT_STEPS == 0:
-            checkpoint.save(folder / "checkpoint", weights, updates, Progress(signature, step))
+    weights, plans = dict(model.named_parameters()), PLANS[family]
+    for number, plan in enumerate(plans, 1):
+        updates, signature = language.optimizer(model, plan), digest({"family": family, **asdict(plan)})
+        place = folder / f"checkpoint-{number}"
+        found = checkpoint.load(place, weights, updates, signature)
+        first = found.step if found else 0
+        steps = language.train(model, tokenizer, plan, updates, first, helpers())
+        for step, _ in shown(steps, f"language {family}, {number} of {len(plans)}", plan.steps, first):
+            if step % CHECKPOINT_STEPS == 0:
+                checkpoint.save(place, weights, updates, Progress(signature, step))
     model.eval()
     right = language.examine(model, tokenizer, FRESH_SEED, FRESH)
     tokenizer.save_pretrained(folder)
     figures = {f"exact_match/{task}": value for task, value in right.items()}
-    finish(folder, model, clock, SEED, plan.steps, figures)
+    finish(folder, model, clock, SEED, sum(plan.steps for plan in plans), figures)
 
 
 if __name__ == "__main__":

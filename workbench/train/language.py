@@ -31,7 +31,7 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
-from workbench.data.micro.corpus import ONE_HOP, Text, dense, texts
+from workbench.data.micro.corpus import ONE_HOP, Text, course, dense, texts
 from workbench.model.associative_init import initialise_llama, initialise_t5
 from workbench.train.rows import Row, causal_row, embedded, padded, sequence_row
 
@@ -54,6 +54,7 @@ class Schedule:
             summed into one embedding. A Q-Former's queries say a thing that way. A language model of
             billions of parameters reads such a prompt although it has only read words; one of two
             million does not.
+        course: whether all texts are those of the course in relations, for a model that has read the rest.
     """
 
     cycles: tuple[int, ...] = (6000,)
@@ -64,6 +65,7 @@ class Schedule:
     dense_steps: int = 1200
     dense_share: float = 0.35
     summed_share: float = 0.5
+    course: bool = False
     seed: int = 7
 
     @property
@@ -140,6 +142,8 @@ class TextBatches(IterableDataset[list[list[Row]]]):
     def _texts(self, step: int) -> Iterator[Text]:
         plan = self.schedule
         seed = plan.seed * 1_000_000 + step
+        if plan.course:
+            return course(seed, step / plan.steps)
         if step < plan.one_hop_steps:
             return (dense(seed, i, kinds=ONE_HOP) for i in count())
         if step < plan.dense_steps:
@@ -147,7 +151,7 @@ class TextBatches(IterableDataset[list[list[Row]]]):
         return texts(seed, plan.dense_share, lagging_more=self._restarted(step))
 
     def _restarted(self, step: int) -> bool:
-        return step >= self.schedule.cycles[0]
+        return self.schedule.course or step >= self.schedule.cycles[0]
 
 
 def _answer_loss(logits: Tensor, labels: Tensor) -> Tensor:

@@ -12,22 +12,24 @@ import importlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 
 import numpy as np
 
-from workbench.data.catalog import CATALOG, QUESTION_PROMPT, Entry
+from workbench.data.catalog import BY_NAME, CATALOG, QUESTION_PROMPT, Entry
 from workbench.data.micro.asking import shuffled
 from workbench.data.micro.concepts import CONCEPTS
-from workbench.data.micro.language import caption, describe, statement
+from workbench.data.micro.language import caption, describe, relation, statement, unique
 from workbench.data.micro.questions import ASKERS, QA, questions
 from workbench.data.micro.sampling import draw_scene, pick, stream
-from workbench.data.micro.scene import Scene
+from workbench.data.micro.scene import Placed, Scene
 from workbench.data.templates import BUILTIN, Templates, evaluation_text, training_text
 
 TEXT_SEED = 990_000  # far from every world seed, so that no scene of a dataset occurs in the text
 RUINED = "a dark and blurred picture ."
 HEADERS = ("frame 1 :", "frame 2 :", "frame 3 :", "frame 4 :")
 CHUNK = 16
+STATEMENT = 'true or false ? "{statement}"'
 WRAPPED = (*BUILTIN["vqa"], QUESTION_PROMPT)
 # metrics of tasks with one right answer; the others ask for sentences
 CLOSED = ("vqa_accuracy", "exact_match", "multiple_choice", "ivqa_accuracy", "mrr", "auc")
@@ -37,6 +39,13 @@ LAGGING = (
     "msvd_qa", "msrvtt_qa", "ivqa", "hatefulmemes", "scienceqa", "iconqa",
     "coco_caption", "textcaps", "nocaps", "flickr30k", "llava_detail", "llava_conversation",
 )  # fmt: skip
+# what a causal model learns last, how often each is drawn beside the usual once or twice while it has the
+# course in relations
+COURSE = {
+    "vsr": 8, "hatefulmemes": 6, "scienceqa": 5, "msvd_qa": 3, "iconqa": 4, "visdial": 3, "ivqa": 3, "gqa": 2,
+    "msrvtt_qa": 1, "coco_caption": 2, "textcaps": 2, "nocaps": 2, "flickr30k": 2, "llava_detail": 2,
+    "llava_conversation": 2,
+}  # fmt: skip
 # where lookup starts: one thing is found and one thing about it is said
 ONE_HOP = ("colour", "size", "place", "which_colour", "at_place", "kind_of", "word_at", "exists")
 
@@ -97,7 +106,40 @@ def _statements(scene: Scene, kinds: Sequence[str], rng: np.random.Generator) ->
     """True and false spatial statements, where relations are asked at all."""
     for true in (True, False) if "relation" in kinds else ():
         if said := statement(scene, rng, true):
-            yield QA("statement", f'true or false ? "{said}"', str(true).lower(), ("true", "false"))
+            yield QA("statement", STATEMENT.format(statement=said), str(true).lower(), ("true", "false"))
+
+
+def relations(seed: int, index: int, hint: float, turns: int = 10, lowest: int = 2) -> Text:
+    """Questions and statements about how two things lie to each other.
+
+    Where they lie has to be found first and compared then, and a causal model of four layers asked for
+    both at once stays at chance. So the share `hint` of the questions says the places as well: "what is
+    left of the dog top right ?". Comparing is learnt from those in a few hundred steps, and finding
+    joins it as hints become rare.
+    """
+    rng = stream(TEXT_SEED, "spatial", seed, index)
+    pairs: list[tuple[Placed, Placed, str]] = []
+    while not pairs:
+        scene = draw_scene(rng, f"text/{index}", objects=(lowest, 5), pool=CONCEPTS, plates=0)
+        things = unique(scene)
+        pairs = [(a, b, how) for a in things for b in things if a is not b and (how := relation(a, b))]
+    asked = []
+    for _ in range(turns):
+        one, other, how = pairs[int(rng.integers(len(pairs)))]
+        hinted = rng.random() < hint
+        first, second = (f"{t.concept} {t.place}" if hinted else t.concept for t in (one, other))
+        kind = rng.random()
+        alike = [t for t in scene.objects if t is not other and relation(t, other) == how]
+        if kind < 0.4 and len(alike) == 1:
+            asked.append((f"what is {how} the {second} ?", one.concept))
+        elif kind < 0.55:
+            asked.append((f"where is the {first} to the {second} ?", how))
+        else:
+            true = bool(rng.integers(2))
+            said = f"the {first} is {how if true else relation(other, one)} the {second}"
+            form = STATEMENT if rng.random() < 0.5 else BY_NAME["vsr"].prompt
+            asked.append((form.format(statement=said), str(true).lower()))
+    return Text("dense", describe(scene, rng), tuple(asked))
 
 
 def _source(entry: Entry, seed: int) -> Iterator[Text]:
@@ -134,6 +176,28 @@ def texts(seed: int, dense_share: float, lagging_more: bool = False) -> Iterator
     while True:
         index += 1
         if rng.random() < dense_share:
+            yield dense(seed, index)
+        else:
+            yield next(sources[pick(rng, drawn)])
+
+
+def course(seed: int, progress: float) -> Iterator[Text]:
+    """An endless stream for a causal model that has read `texts`: relations with fewer and fewer hints.
+
+    Args:
+        progress: how much of the course is over, 0 to 1.
+    """
+    hint = 0.8 if progress < 0.25 else 0.5 if progress < 0.5 else 0.2
+    share = 0.6 if progress < 0.5 else 0.25
+    sources = {entry.name: _source(entry, seed) for entry in CATALOG}
+    drawn = [entry.name for entry in CATALOG for _ in range(2 if entry.metric in CLOSED else 1)]
+    drawn += [name for name, times in COURSE.items() for _ in range(times)]
+    rng = stream(TEXT_SEED, "stream", seed)
+    for index in count(1):
+        kind = rng.random()
+        if kind < share:
+            yield relations(seed, index, hint)
+        elif kind < share + 0.15:
             yield dense(seed, index)
         else:
             yield next(sources[pick(rng, drawn)])
