@@ -146,3 +146,19 @@ def test_a_course_has_fewer_relations_and_hints_at_its_end():
     assert 0.5 < share(first) < 0.7
     assert 0.15 < share(last) < 0.35
     assert sum(len(turns) == 1 for turns in last) > 100, "the datasets' tasks are not forgotten"
+
+
+def test_drills_join_after_the_course():
+    read = list(islice(course(5, 1.2), 300))
+    drills = [text for text in read if len(text.turns) == 8]
+    assert 0.12 < len(drills) / len(read) < 0.28
+    for text in drills:
+        present = set(re.findall(r"(?:^|, )(\S+) ", text.description))
+        for question, answer in text.turns:
+            if "hateful" in question:
+                name = re.search(r'with: "(.*)" written', question).group(1).split()
+                (named,) = [word for word in name if word in present] or [""]
+                wanted = name[:2] in (["only", "a"], ["only", "an"]) or "but" in name or "not" in name
+                assert answer == ("yes" if bool(named) != wanted else "no"), (question, text.description)
+            else:
+                assert f") {answer}" in question

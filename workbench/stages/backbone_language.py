@@ -27,7 +27,7 @@ PLANS = {
     "llama": (
         replace(_READING, learning_rate=1.5e-3, one_hop_steps=504, dense_steps=1600),
         language.Schedule(
-            cycles=(2400,), batch_size=32, learning_rate=1.5e-3, summed_share=0.3, course=True, seed=77
+            cycles=(2400, 1200), batch_size=32, learning_rate=1.5e-3, summed_share=0.3, course=True, seed=77
         ),
     ),
 }

@@ -54,7 +54,7 @@ class Schedule:
             summed into one embedding. A Q-Former's queries say a thing that way. A language model of
             billions of parameters reads such a prompt although it has only read words; one of two
             million does not.
-        course: whether all texts are those of the course in relations, for a model that has read the rest.
+        course: whether all texts are those of corpus.course, which ends with the first cycle.
     """
 
     cycles: tuple[int, ...] = (6000,)
@@ -143,7 +143,7 @@ class TextBatches(IterableDataset[list[list[Row]]]):
         plan = self.schedule
         seed = plan.seed * 1_000_000 + step
         if plan.course:
-            return course(seed, step / plan.steps)
+            return course(seed, step / plan.cycles[0])
         if step < plan.one_hop_steps:
             return (dense(seed, i, kinds=ONE_HOP) for i in count())
         if step < plan.dense_steps:

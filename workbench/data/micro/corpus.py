@@ -17,9 +17,11 @@ from itertools import count
 import numpy as np
 
 from workbench.data.catalog import BY_NAME, CATALOG, QUESTION_PROMPT, Entry
+from workbench.data.micro import memes, science
 from workbench.data.micro.asking import shuffled
 from workbench.data.micro.concepts import CONCEPTS
 from workbench.data.micro.language import caption, describe, relation, statement, unique
+from workbench.data.micro.pools import item
 from workbench.data.micro.questions import ASKERS, QA, questions
 from workbench.data.micro.sampling import draw_scene, pick, stream
 from workbench.data.micro.scene import Placed, Scene
@@ -142,6 +144,23 @@ def relations(seed: int, index: int, hint: float, turns: int = 10, lowest: int =
     return Text("dense", describe(scene, rng), tuple(asked))
 
 
+def drill(seed: int, index: int, turns: int = 8) -> Text:
+    """Many memes about one scene, or many school questions: their answers too need several lookups each."""
+    rng = stream(TEXT_SEED, "drill", seed, index)
+    scene = draw_scene(rng, f"text/{index}", objects=(2, 5), pool=CONCEPTS, plates=0)
+    name = pick(rng, ("hatefulmemes", "scienceqa"))
+    asked = []
+    for _ in range(turns):
+        found = (
+            memes.ask(scene, rng, bool(rng.integers(2)))
+            if name == "hatefulmemes"
+            else science.ask(scene, rng)
+        )
+        example, _ = item(name, "test", index, (scene,), (found.answer,), found.fields, found.candidates)
+        asked.append((evaluation_text(example), found.answer))
+    return Text("dense", describe(scene, rng), tuple(asked))
+
+
 def _source(entry: Entry, seed: int) -> Iterator[Text]:
     """Endless single-turn texts of one dataset; half with its evaluation prompt, half with templates."""
     module = importlib.import_module(f"workbench.data.sources.{entry.name}")
@@ -185,20 +204,22 @@ def course(seed: int, progress: float) -> Iterator[Text]:
     """An endless stream for a causal model that has read `texts`: relations with fewer and fewer hints.
 
     Args:
-        progress: how much of the course is over, 0 to 1.
+        progress: how much of the course is over, 0 to 1; from 1 on what was learnt is kept and drills join.
     """
     hint = 0.8 if progress < 0.25 else 0.5 if progress < 0.5 else 0.2
-    share = 0.6 if progress < 0.5 else 0.25
+    related, drilled = (0.6, 0.0) if progress < 0.5 else (0.25, 0.0) if progress < 1 else (0.15, 0.2)
     sources = {entry.name: _source(entry, seed) for entry in CATALOG}
     drawn = [entry.name for entry in CATALOG for _ in range(2 if entry.metric in CLOSED else 1)]
     drawn += [name for name, times in COURSE.items() for _ in range(times)]
     rng = stream(TEXT_SEED, "stream", seed)
     for index in count(1):
         kind = rng.random()
-        if kind < share:
+        if kind < related:
             yield relations(seed, index, hint)
-        elif kind < share + 0.15:
+        elif kind < related + 0.15:
             yield dense(seed, index)
+        elif kind < related + 0.15 + drilled:
+            yield drill(seed, index)
         else:
             yield next(sources[pick(rng, drawn)])
 
