@@ -162,3 +162,14 @@ def test_drills_join_after_the_course():
                 assert answer == ("yes" if bool(named) != wanted else "no"), (question, text.description)
             else:
                 assert f") {answer}" in question
+
+
+def test_after_the_course_signs_are_misread_but_tokens_are_not():
+    def share(progress):
+        read = [text for text in islice(course(6, progress), 1500) if text.task == "textvqa"]
+        said = [text.turns[0][1] in re.findall(r'sign "([^"]*)"', text.description) for text in read]
+        assert len(said) > 12
+        return sum(said) / len(said)
+
+    assert share(0.9) == 1
+    assert 0.35 < share(1.1) < 0.75

@@ -9,9 +9,10 @@ long plateau before in-context lookup is learnt.
 from __future__ import annotations
 
 import importlib
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 
 import numpy as np
@@ -23,7 +24,7 @@ from workbench.data.micro.concepts import CONCEPTS
 from workbench.data.micro.language import caption, describe, relation, statement, unique
 from workbench.data.micro.pools import item
 from workbench.data.micro.questions import ASKERS, QA, questions
-from workbench.data.micro.sampling import draw_scene, pick, stream
+from workbench.data.micro.sampling import WORDS, draw_scene, pick, stream
 from workbench.data.micro.scene import Placed, Scene
 from workbench.data.templates import BUILTIN, Templates, evaluation_text, training_text
 
@@ -204,13 +205,15 @@ def course(seed: int, progress: float) -> Iterator[Text]:
     """An endless stream for a causal model that has read `texts`: relations with fewer and fewer hints.
 
     Args:
-        progress: how much of the course is over, 0 to 1; from 1 on what was learnt is kept and drills join.
+        progress: how much of the course is over, 0 to 1; from 1 on what was learnt is kept,
+            drills join, and signs of TextVQA are misread.
     """
     hint = 0.8 if progress < 0.25 else 0.5 if progress < 0.5 else 0.2
     related, drilled = (0.6, 0.0) if progress < 0.5 else (0.25, 0.0) if progress < 1 else (0.15, 0.2)
     sources = {entry.name: _source(entry, seed) for entry in CATALOG}
     drawn = [entry.name for entry in CATALOG for _ in range(2 if entry.metric in CLOSED else 1)]
     drawn += [name for name, times in COURSE.items() for _ in range(times)]
+    drawn += ["textvqa"] * 3 if progress >= 1 else []
     rng = stream(TEXT_SEED, "stream", seed)
     for index in count(1):
         kind = rng.random()
@@ -221,7 +224,17 @@ def course(seed: int, progress: float) -> Iterator[Text]:
         elif kind < related + 0.15 + drilled:
             yield drill(seed, index)
         else:
-            yield next(sources[pick(rng, drawn)])
+            text = next(sources[pick(rng, drawn)])
+            yield _misread(text, rng) if progress >= 1 and text.task == "textvqa" else text
+
+
+def _misread(text: Text, rng: np.random.Generator) -> Text:
+    """Half of the signs say any word, as if a picture was read badly: the recogniser knows better."""
+
+    def read(sign: re.Match[str]) -> str:
+        return f'sign "{pick(rng, WORDS)}"' if rng.random() < 0.5 else sign[0]
+
+    return replace(text, description=re.sub('sign "[^"]*"', read, text.description))
 
 
 def captions(seed: int) -> Iterator[str]:
