@@ -18,6 +18,7 @@ from workbench.report import calibration, figures, front, words
 from workbench.report.compare import HELD_IN, HELD_OUT, Comparison, Suite, compare
 from workbench.report.gallery import OpenImage, gallery
 from workbench.report.methods import METHODS
+from workbench.report.ranked import PLACES, ranked
 from workbench.report.table import Tables, read
 from workbench.report.verdicts import probability
 
@@ -136,9 +137,14 @@ def _frames(tables: Tables, comparison: Comparison, suite: Suite) -> dict[str, p
         "datasets": comparison.scores,
         "differences": comparison.differences,
         "domains": comparison.domains,
+        "ranked": _ranked(tables, suite),
         "sampling": probabilities,
         "cost": tables.costs,
     }
+
+
+def _ranked(tables: Tables, suite: Suite) -> pd.DataFrame:
+    return ranked(tables.predictions, {dataset.name: dataset.title for dataset in suite.datasets})
 
 
 def _view(tables: Tables, comparison: Comparison, suite: Suite, paper: Mapping[str, Any]) -> dict[str, Any]:
@@ -159,6 +165,8 @@ def _view(tables: Tables, comparison: Comparison, suite: Suite, paper: Mapping[s
         "by_domain": [(d, names) for d in suite.datasets if (names := comparison.domain_names(d.name))],
         "catalogue": suite,
         "groups": [name for name, members in suite.groups.items() if members],
+        "ranked": [line for _, line in _ranked(tables, suite).iterrows()],
+        "ranks": [*(f"recall@{k}" for k in PLACES), "mean_rank"],
         "comparison": comparison,
         "costs": [line for _, line in tables.costs.iterrows()],
         "paper": figure4["rows"],
