@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from workbench import code
+from workbench import cli_studies, code
 from workbench.stages import guard
 
 ROOT = code.PACKAGE.parent
@@ -57,6 +57,14 @@ def test_a_plan_is_of_a_study_or_of_a_preset():
         done = python("-m", "workbench.cli", "plan", *given)
         assert done.returncode == 1
         assert done.stderr == "error: name a study, or a preset with --preset, and not both\n"
+
+
+def test_a_plan_says_why_the_seeds_that_are_needed_are_not_known(tmp_path):
+    assert "run `workbench ablate` with two seeds" in cli_studies._seeds_needed(tmp_path)[0]
+    (tmp_path / "cells.json").write_text("{")
+    (said,) = cli_studies._seeds_needed(tmp_path)
+    assert said.startswith("seeds needed: not known, ")
+    assert "cells.json" in said
 
 
 def test_code_of_another_checkout_is_refused(tmp_path):

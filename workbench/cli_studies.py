@@ -108,7 +108,7 @@ def plan(
     made = explained(
         lambda: made_for(load(Path("params.yaml")), Path.cwd(), study, seeds, jobs, development)
     )
-    typer.echo("\n".join([*lines(made), *explained(lambda: _seeds_needed(Path("outputs/studies") / study))]))
+    typer.echo("\n".join([*lines(made), *_seeds_needed(Path("outputs/studies") / study)]))
 
 
 def _seeds_needed(folder: Path) -> list[str]:
@@ -116,10 +116,14 @@ def _seeds_needed(folder: Path) -> list[str]:
     from workbench.report.study_effects import find
     from workbench.report.study_power import needed
     from workbench.report.study_table import CELLS, read_study
+    from workbench.report.table import ReportError
 
     if not (folder / CELLS).is_file():
         return ["seeds needed: not known before cells are collected; run `workbench ablate` with two seeds"]
-    return needed(find(read_study(folder)))
+    try:
+        return needed(find(read_study(folder)))
+    except ReportError as error:
+        return [f"seeds needed: not known, {error}"]
 
 
 @studies.command(rich_help_panel=STUDIES)

@@ -53,4 +53,4 @@ def test_nothing_is_planned_from_one_seed_or_for_no_effect():
 
 def test_without_any_variance_everything_is_seen():
     seen = Variance(0, 0, 0, seeds=3, images=10)
-    assert (power(1, 0, 2), detectable(0, 2), seeds_needed(0.1, seen)) == (1, 0, 2)
+    assert (power(1, 0, 2), detectable(0, 2), seeds_needed(0.1, seen)) == (1, 0, 3)

@@ -43,6 +43,13 @@ def test_one_seed_is_exploratory_at_most(value, smallest):
     assert judge([claim(0.1, 1.0, seeds=1)], "primary")[0].word == "inconclusive"
 
 
+def test_two_seeds_are_exploratory_at_most():
+    (found,) = judge([claim(50.0, 1.0, seeds=2)], "primary")
+    assert (found.word, found.adjusted < 0.05) == ("exploratory", True)
+    assert "two seeds say too little" in found.sentence
+    assert judge([claim(50.0, 1.0, seeds=3)], "primary")[0].word == "supported"
+
+
 def test_what_was_not_claimed_beforehand_is_exploratory():
     (found,) = judge([claim(9.0, 1.0)], "exploratory")
     assert found.word == "exploratory"

@@ -20,9 +20,11 @@ from workbench.experiment.fit import read_curve
 from workbench.experiment.record import RECORD, RunError
 from workbench.experiment.score import RESULTS
 from workbench.search import grid
-from workbench.search.ablate import ablate
+from workbench.search.ablate import _spread, ablate
+from workbench.search.cells import OnDisk
 from workbench.search.plan import lines, plan
-from workbench.search.study import StudyError
+from workbench.search.study import Arm, Study, StudyError
+from workbench.search.study import cells as cells_of
 from workbench.verify import copies
 
 STUDY = """
@@ -229,6 +231,28 @@ def test_parameters_that_change_while_a_study_runs_end_it(cells, repository, mon
             ablate(base, repository, "tiny", "103,", workers=1)
     finally:
         shutil.move(repository / "params.kept", repository / "params.yaml")
+
+
+def test_who_waits_for_a_training_comes_a_seed_later_and_no_more():
+    base = small_world.CONFIG
+    again = Arm("again", {"evaluate.blind": not base.evaluate.blind})
+    arms = [Arm("tuned"), again, Arm("start", row="blip2")]
+    wanted = {cell.name: cell for cell in cells_of(Study("x", "?", arms, "tuned"), base, [101, 102, 103])}
+
+    def found(recorded):
+        made = {}
+        for name, cell in wanted.items():
+            training = "" if cell.arm.row == "blip2" else f"t{cell.seed}"
+            key = name if training else "start"
+            made[name] = OnDisk(key, training, Path() if recorded and training else None, None, None, False)
+        return made
+
+    assert _spread(wanted, found(False)) == [
+        "tuned@101", "start@101", "tuned@102", "again@101", "tuned@103", "again@102", "start@102",
+        "again@103", "start@103",
+    ]  # fmt: skip
+    trained = _spread(wanted, found(True))
+    assert trained[:5] == ["tuned@101", "again@101", "start@101", "tuned@102", "again@102"]
 
 
 def test_bad_input_is_refused_before_anything_runs(repository):

@@ -13,13 +13,17 @@ import pandas as pd
 import pytest
 import small_world
 import yaml
+from optuna.distributions import FloatDistribution
+from optuna.trial import TrialState
 
 from workbench import code
 from workbench.config import load
 from workbench.experiment import fit
 from workbench.search import grid
 from workbench.search.ablate import ablate
+from workbench.search.exploration import Exploration
 from workbench.search.explore import explore, place_of
+from workbench.search.space import Space
 from workbench.search.study import StudyError
 
 STUDY = """
@@ -135,6 +139,21 @@ def test_a_killed_exploration_goes_on_with_the_same_trial(found):
     assert (trials["first"][0], trials["data.exponent"][0]) == ("paper", 0.5)
     assert told["trials"] == {"complete": 2}
     assert (told["importance"], told["surface"]) == ({"fanova": None, "ped_anova": None}, None)
+
+
+def test_a_slot_that_failed_draws_other_values_and_one_that_was_killed_the_same(tmp_path):
+    space = Space({"data.exponent": FloatDistribution(0.0, 1.0)}, {"data.sampling": "power"})
+    drawn = []
+    for place in ("one", "other"):
+        trials = Exploration(tmp_path / place, "x", space)
+        trials.prepare()
+        first = trials.begin("trial000")
+        assert trials.begin("trial000").params == first.params, "left open by a kill"
+        trials.study.tell(first.number, state=TrialState.FAIL)
+        again = trials.begin("trial000")
+        assert again.params != first.params
+        drawn.append((first.params, again.params))
+    assert drawn[0] == drawn[1]
 
 
 def test_the_objective_is_held_in_validation_alone(found, repository):

@@ -85,6 +85,13 @@ def test_standing_tells_states_apart(queue):
     assert [(cell, error) for cell, _, error in standing.failed.values()] == [("b@101", "ValueError: NaN")]
 
 
+def test_a_cell_that_was_reclaimed_can_still_fail(queue):
+    ticket = queue.take(DEAD)
+    queue.reclaim(living)
+    queue.fail(ticket, "ValueError: NaN")
+    assert queue.standing().failed == {}, "it is somebody else's now"
+
+
 def take_all(place: str, found: multiprocessing.Queue) -> None:
     queue = Queue(Path(place), "x")
     while ticket := queue.take(own_identity()):

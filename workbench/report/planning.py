@@ -44,7 +44,7 @@ def detectable(error: float, freedom: float, alpha: float = ALPHA, chance: float
 
 
 def seeds_needed(effect: float, seen: Variance, alpha: float = ALPHA, chance: float = CHANCE) -> int:
-    """The fewest seeds, two at least, with which a true effect is found with the given chance.
+    """The fewest seeds with which a true effect is found with the given chance; two decide nothing.
 
     Args:
         effect: in points, above 0.
@@ -63,7 +63,7 @@ def seeds_needed(effect: float, seen: Variance, alpha: float = ALPHA, chance: fl
             f"no number of seeds shows {effect:g} points on {seen.images} images; "
             f"test on about {factor * seen.images:.0f} images, or declare a larger effect"
         )
-    for seeds in range(2, MOST + 1):
+    for seeds in range(3, MOST + 1):
         planned = seen.at(seeds)
         if power(effect, planned.error, planned.freedom, alpha) >= chance:
             return seeds

@@ -80,12 +80,16 @@ def ablate(
 
 
 def _spread(wanted: Mapping[str, Cell], found: Mapping[str, OnDisk]) -> list[str]:
-    """The cells, those last that need another's training: side by side, one would wait for the other."""
+    """The cells, a seed later those that wait for another's training: side by side, one would stand idle.
+
+    No later than that, so that a study that is stopped early has pairs.
+    """
     seen: set[str] = set()
-    later = []
+    seeds = {seed: place for place, seed in enumerate(dict.fromkeys(wanted[cell].seed for cell in found))}
+    places = {}
     for cell, on_disk in found.items():
         shared = on_disk.training or on_disk.key
-        if shared in seen or wanted[cell].after:
-            later.append(cell)
+        waits = on_disk.tune is None and (shared in seen or wanted[cell].after is not None)
+        places[cell] = (seeds[wanted[cell].seed] + waits, waits)
         seen.add(shared)
-    return [cell for cell in found if cell not in later] + later
+    return sorted(found, key=places.__getitem__)

@@ -68,7 +68,9 @@ class Exploration:
                     return optuna.Trial(self.study, trial._trial_id)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-                seed = int.from_bytes(slot.encode()) % 2**32  # side by side, workers would draw alike
+                failed = [t for t in self._trials(TrialState.FAIL) if t.user_attrs.get("slot") == slot]
+                # side by side, workers would draw alike, and so would a slot that failed
+                seed = (int.from_bytes(slot.encode()) + len(failed)) % 2**32
                 self.study.sampler = TPESampler(multivariate=True, constant_liar=True, seed=seed)
             asked = self.study.ask(dict(self._space.dimensions))
             asked.set_user_attr("slot", slot)

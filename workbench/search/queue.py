@@ -114,9 +114,10 @@ class Queue:
     def fail(self, ticket: Ticket, error: str) -> None:
         """Tells that the cell ended with an error; it is taken again only when it is enqueued again."""
         with self._lock:
-            (trial,) = (t for t in self._trials(TrialState.RUNNING) if t.number == ticket.number)
-            optuna.Trial(self._study, trial._trial_id).set_user_attr("error", error)
-            self._study.tell(ticket.number, state=TrialState.FAIL)
+            for trial in self._trials(TrialState.RUNNING):  # unless it was reclaimed meanwhile
+                if trial.number == ticket.number:
+                    optuna.Trial(self._study, trial._trial_id).set_user_attr("error", error)
+                    self._study.tell(ticket.number, state=TrialState.FAIL)
 
     def reclaim(self, alive: Callable[[str], bool]) -> list[str]:
         """Takes back the cells of workers that are gone and names them; `fill` enqueues them again."""
