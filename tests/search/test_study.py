@@ -137,6 +137,8 @@ def test_same_seeds_in_all_arms_and_seed_after_seed():
             "measure is 'vqav3'; choose one of held_in",
         ),
         ({"claims": (Claim("c", "full", "drop", "gqa", 0.0),)}, "smallest_effect is 0.0"),
+        ({"claims": (Claim("c", "full", "drop", "gqa", float("inf")),)}, "smallest_effect is inf"),
+        ({"claims": (Claim("c", "full", "drop", "gqa", 1.0, float("nan"), "x"),)}, "have to be finite"),
         ({"claims": (Claim("c", "full", "drop", "gqa", 1.0, paper=2.0),)}, "give paper and its source"),
         ({"claims": (Claim("c", "full", "drop", "gqa", 1.0),) * 2}, "two claims are named 'c'"),
     ],
@@ -187,18 +189,14 @@ def test_a_file_that_is_wrong_is_named(tmp_path, source, says):
         studies.load(tmp_path / "y", Config())
 
 
-def test_some_arms_alone_with_the_claims_about_them():
-    both = Claim("a", "full", "drop", "held_out", 1.0)
-    other = Claim("b", "full", "blip2", "held_out", 1.0)
-    whole = study((FULL, DROP, Arm("blip2", row="blip2")), claims=(both, other))
-    some = whole.only("full, drop")
-    assert [arm.name for arm in some.arms] == ["full", "drop"]
-    assert some.claims == [both]
-    assert whole.only("").arms == list(whole.arms)
+def test_some_arms_with_those_they_begin_with():
+    fine = Arm("fine", {"data.downstream": "scienceqa"}, after="full")
+    whole = study((FULL, DROP, fine, Arm("blip2", row="blip2")))
+    assert whole.named("drop, blip2") == {"drop", "blip2"}, "the baseline need not be among them"
+    assert whole.named("fine") == {"fine", "full"}
+    assert whole.named("") == {"full", "drop", "fine", "blip2"}
     with pytest.raises(StudyError, match="has no arm 'none'"):
-        whole.only("full,none")
-    with pytest.raises(StudyError, match="baseline 'full' is no arm"):
-        whole.only("drop,blip2")
+        whole.named("full,none")
 
 
 def test_seeds():

@@ -42,7 +42,7 @@ def ablate(
     if workers < 1:
         raise StudyError(f"-j {workers}: one worker at least is needed")
     study = load(root / "experiments" / name, base)
-    asked = {arm.name for arm in study.only(arms).arms}
+    asked = study.named(arms)
     everything = {cell.name: cell for cell in cells(study, base, seeds_of(seeds, development))}
     with grid.alone(place := grid.place_of(root, name)):
         queue = Queue(place, name, storage)

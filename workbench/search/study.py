@@ -7,6 +7,7 @@ study touches no file of the package. Everything is checked before anything runs
 from __future__ import annotations
 
 import importlib.util
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -125,19 +126,17 @@ class Study:
         for claim in self.claims:
             _check_claim(claim, names)
 
-    def only(self, listed: str) -> Study:
-        """The study of some of its arms, with the claims that are about these alone.
+    def named(self, listed: str) -> set[str]:
+        """Names of arms, with those of the arms whose weights they begin with.
 
         Args:
-            listed: names with commas between them; empty: all.
+            listed: with commas between them; empty: all.
 
         Raises:
-            StudyError: for a name that is no arm, and without the baseline.
+            StudyError: for a name that is no arm.
         """
-        names = [name.strip() for name in listed.split(",")] if listed else [arm.name for arm in self.arms]
-        arms = [self.arm(name) for name in names]
-        kept = [claim for claim in self.claims if {claim.better, claim.worse} <= set(names)]
-        return replace(self, arms=arms, claims=kept)
+        found = [self.arm(name.strip()) for name in listed.split(",")] if listed else self.arms
+        return {name for arm in found for name in (arm.name, arm.after) if name}
 
     def arm(self, name: str) -> Arm:
         """The arm of that name.
@@ -218,7 +217,7 @@ def explained(path: Path) -> Iterator[None]:
     """What goes wrong with a file of a study ends as a StudyError that names the file."""
     try:
         yield
-    except (ConfigError, AttributeError, ImportError, NameError, SyntaxError, TypeError) as error:
+    except (ValueError, LookupError, AttributeError, ImportError, NameError, SyntaxError, TypeError) as error:
         raise StudyError(f"{path}: {error}") from error
 
 
@@ -281,8 +280,10 @@ def _check_claim(claim: Claim, arms: Sequence[str]) -> None:
         raise StudyError(
             f"{where}: measure is {claim.measure!r}; choose one of {', '.join(MEASURES)}, or a dataset"
         )
-    if not claim.smallest_effect > 0:
+    if not 0 < claim.smallest_effect < math.inf:
         raise StudyError(f"{where}: smallest_effect is {claim.smallest_effect}; it has to be above 0")
+    if not all(map(math.isfinite, (claim.paper or 0, *claim.published.values()))):
+        raise StudyError(f"{where}: the paper's numbers have to be finite; leave out what is not known")
     if (claim.paper is None) != (not claim.source):
         raise StudyError(f"{where}: give paper and its source, or neither")
     if odd := [name for name in claim.published if name not in BY_NAME]:
