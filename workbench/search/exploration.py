@@ -70,7 +70,7 @@ class Exploration:
                 warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
                 failed = [t for t in self._trials(TrialState.FAIL) if t.user_attrs.get("slot") == slot]
                 # side by side, workers would draw alike, and so would a slot that failed
-                seed = (int.from_bytes(slot.encode()) + len(failed)) % 2**32
+                seed = int.from_bytes(f"{slot}{len(failed) or ''}".encode()) % 2**32
                 self.study.sampler = TPESampler(multivariate=True, constant_liar=True, seed=seed)
             asked = self.study.ask(dict(self._space.dimensions))
             asked.set_user_attr("slot", slot)
