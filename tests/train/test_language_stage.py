@@ -1,0 +1,44 @@
+"""The stage that trains a language model: several schedules, stopped in the second and resumed."""
+
+from __future__ import annotations
+
+import pytest
+from safetensors.torch import load_file
+
+from workbench.config import Config
+from workbench.stages import backbone_language
+from workbench.train.language import Schedule
+
+PLANS = (
+    Schedule(cycles=(8, 8), batch_size=2, one_hop_steps=8, dense_steps=8),
+    Schedule(cycles=(8, 8), batch_size=2, course=True, seed=77),
+)
+
+
+class Stopped(Exception):
+    pass
+
+
+def test_a_course_that_was_stopped_ends_with_the_same_weights(tmp_path, monkeypatch):
+    monkeypatch.setitem(backbone_language.PLANS, "llama", PLANS)
+    monkeypatch.setattr(backbone_language, "FRESH", 2)
+    monkeypatch.setattr(backbone_language, "CHECKPOINT_STEPS", 8)
+
+    def run(name):
+        backbone_language.work(Config(), tmp_path / name, "llama")
+        return load_file(tmp_path / name / "outputs/backbones/language-llama/model.safetensors")
+
+    whole, train = run("whole"), backbone_language.language.train
+
+    def stopping(model, tokenizer, plan, *given):
+        for step, loss in train(model, tokenizer, plan, *given):
+            yield step, loss
+            if plan.course and step == 10:
+                raise Stopped
+
+    with monkeypatch.context() as patch:
+        patch.setattr(backbone_language.language, "train", stopping)
+        with pytest.raises(Stopped):
+            run("stopped")
+    resumed = run("stopped")
+    assert all((whole[name] == resumed[name]).all() for name in whole)
