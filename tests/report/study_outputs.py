@@ -98,7 +98,7 @@ def _write_cell(folder: Path, arm: str, seed: int, examples: int, skills: tuple[
     examined = _seal(place / "record.json", record("evaluate", f"{arm}@{seed}", 14.0), {"sha256": marks})
     training = record("tune", f"{arm}/{seed}", 180.0) | {"examples": {"vqav2": 900, "okvqa": 100}}
     training["config"] = {"train": {"steps": 100, "seed": seed}}
-    training["config"] |= {"model": {"instruction_aware": arm != "drop"}}
+    training["config"] |= {"model": {"instruction_aware": arm != "drop", "language_model": "t5"}}
     tuned = _seal(place / "tune.json", training, {})
     return {
         "arm": arm,

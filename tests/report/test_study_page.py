@@ -5,7 +5,7 @@ import shutil
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
-from report_outputs import open_image, suite
+from report_outputs import START, open_image, suite
 from study_outputs import CLAIMS, write_study
 from test_report_page import Reader, assert_only_its_own_script
 
@@ -212,6 +212,26 @@ def test_the_front_lists_primary_claims_and_what_was_not_run(outputs, reports, t
     links = re.findall(r"\]\((studies/[^)]+)\)", markdown)
     assert links
     assert all((tmp_path / link).is_file() for link in links)
+
+
+def test_the_front_says_where_studies_began_once_they_began_differently(outputs, reports, tmp_path):
+    def built(starts):
+        folder = shutil.copytree(reports / "studies", tmp_path / "studies", dirs_exist_ok=True)
+        raw = json.loads((folder / "toy.json").read_text())
+        for ending in ("json", "html"):
+            (folder / f"other.{ending}").write_text(json.dumps(raw | {"study": "other", "starts": starts}))
+        page = build(outputs, tmp_path, open_image, suite(), ["other", "toy"]).read_text()
+        return page, (tmp_path / "main.md").read_text()
+
+    assert front.read(reports / "studies", "toy").starts == {"t5": [START]}
+    alike = built({"t5": [START], "llama": ["6" * 16]})
+    assert all("Not all of this began" not in text for text in alike)
+    page, markdown = built({"t5": ["7" * 16], "llama": ["6" * 16]})
+    assert "Not all of this began with the same BLIP-2 (t5)" in page
+    assert "t5 from <code>77777777</code></span>" in page
+    assert "t5 from <code>55555555</code></span>" in page
+    assert "66666666" not in page, "all that began with a llama began with the same"
+    assert "(t5 from `77777777`)" in markdown
 
 
 def test_the_front_is_the_same_twice_when_no_study_was_run(outputs, tmp_path):

@@ -7,7 +7,7 @@ is there only where a study was run, and is no dependency that DVC could do with
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -50,13 +50,18 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Front:
-    """One study; without lines it was not run, or declares no primary claim."""
+    """One study; without lines it was not run, or declares no primary claim.
+
+    Attributes:
+        starts: language model -> hashes of the folders that its cells were tuned from.
+    """
 
     study: str
     question: str
     finished: int
     missing: int
     lines: Sequence[Line]
+    starts: Mapping[str, Sequence[str]]
 
     @property
     def run(self) -> bool:
@@ -88,9 +93,27 @@ def write(folder: Path, study: Study, found: Found) -> Path:
                     size=judged.size,
                 )
             )
-    front = Front(study.name, study.question, len(study.cells), len(study.missing), lines)
+    starts = starts_of(cell.tuned for cell in study.cells)
+    front = Front(study.name, study.question, len(study.cells), len(study.missing), lines, starts)
     files.write_json(folder / f"{study.name}.json", asdict(front))
     return folder / f"{study.name}.json"
+
+
+def starts_of(tuned: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """Language model -> hashes of the starts of these records of trainings; empty records have none."""
+    found: dict[str, set[str]] = {}
+    for record in filter(None, tuned):
+        found.setdefault(record["config"]["model"]["language_model"], set()).add(record["hashes"]["start"])
+    return {model: sorted(hashes) for model, hashes in sorted(found.items())}
+
+
+def several(starts: Iterable[Mapping[str, Sequence[str]]]) -> list[str]:
+    """The language models of which these were tuned from more than one start: scores do not compare then."""
+    found: dict[str, set[str]] = {}
+    for each in starts:
+        for model, hashes in each.items():
+            found.setdefault(model, set()).update(hashes)
+    return sorted(model for model, hashes in found.items() if len(hashes) > 1)
 
 
 def read(folder: Path, study: str) -> Front:
@@ -101,7 +124,7 @@ def read(folder: Path, study: str) -> Front:
     """
     path = folder / f"{study}.json"
     if not path.is_file():
-        return Front(study, "", 0, 0, [])
+        return Front(study, "", 0, 0, [], {})
     remedy = f"run `workbench ablate {study}`, which writes it again"
     try:
         raw: Mapping[str, Any] = files.read_json(path)

@@ -61,7 +61,7 @@ def build(
         "inline": {name: inline(text, alt) for name, (text, alt) in drawn.items()},
         "exhibits": gallery(tables.predictions, suite, tables.rows, open_image),
         "calibration": calibrated,
-        **_studies(reports, studies),
+        **_studies(reports, studies, tables),
     }
     page = environment().get_template("index.html.j2").render(view)
     assert len(page.encode()) < LARGEST_PAGE, "the page outgrew its budget; shrink pictures or figures"
@@ -70,11 +70,17 @@ def build(
     return reports / "index.html"
 
 
-def _studies(reports: Path, names: Sequence[str]) -> dict[str, list[front.Front]]:
-    """All studies, and those that were run; first those that repeat what the paper has a number for."""
+def _studies(reports: Path, names: Sequence[str], tables: Tables) -> dict[str, Any]:
+    """All studies, those that were run, first where the paper has a number, and what they began with."""
     found = [front.read(reports / front.FOLDER, name) for name in names]
     found.sort(key=lambda study: all(line.paper is None for line in study.lines))
-    return {"studies": found, "ran": [study for study in found if study.run]}
+    own = front.starts_of(record for name, record in tables.records.items() if name.startswith("tune/"))
+    return {
+        "studies": found,
+        "ran": [study for study in found if study.run],
+        "starts": own,
+        "several": front.several([own, *(study.starts for study in found)]),
+    }
 
 
 def inline(svg: str, alt: str) -> Markup:

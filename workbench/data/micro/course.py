@@ -36,10 +36,16 @@ from workbench.data.micro.scene import Placed, Scene
 from workbench.data.templates import evaluation_text
 
 # how often each dataset is drawn beside the usual once or twice
-MORE = {
+LISTED = {
+    "coco_caption": 2, "textcaps": 2, "nocaps": 2, "flickr30k": 2, "llava_detail": 2, "llava_conversation": 2,
+}  # fmt: skip
+WITH_RELATIONS = LISTED | {
     "vsr": 8, "hatefulmemes": 6, "scienceqa": 5, "msvd_qa": 3, "iconqa": 4, "visdial": 3, "ivqa": 3, "gqa": 2,
-    "msrvtt_qa": 1, "coco_caption": 2, "textcaps": 2, "nocaps": 2, "flickr30k": 2, "llava_detail": 2,
-    "llava_conversation": 2,
+    "msrvtt_qa": 1,
+}  # fmt: skip
+WITH_DRILLS = LISTED | {
+    "vsr": 2, "okvqa": 2, "ocrvqa": 2, "scienceqa": 3, "iconqa": 4, "msvd_qa": 3, "ivqa": 3, "msrvtt_qa": 1,
+    "textvqa": 3,
 }  # fmt: skip
 TURNS = 8
 HINTED = ("event", "way", "becomes")  # of the questions about a clip
@@ -55,7 +61,7 @@ def relations(seed: int, progress: float) -> Iterator[Text]:
     hint = 0.8 if progress < 0.25 else 0.5 if progress < 0.5 else 0.2
     share = 0.6 if progress < 0.5 else 0.25
     sources = {entry.name: source(entry, seed) for entry in CATALOG}
-    drawn, rng = _drawn(MORE), stream(TEXT_SEED, "stream", seed)
+    drawn, rng = _drawn(WITH_RELATIONS), stream(TEXT_SEED, "stream", seed)
     for index in count(1):
         kind = rng.random()
         if kind < share:
@@ -72,20 +78,21 @@ def drills(seed: int, progress: float) -> Iterator[Text]:
     Args:
         progress: how much of the drills is over, 0 to 1.
     """
-    hint = 0.6 if progress < 0.25 else 0.3 if progress < 0.5 else 0.1 if progress < 0.75 else 0.0
+    hint = 0.8 if progress < 0.2 else 0.4 if progress < 0.4 else 0.1
+    share = 0.5 if progress < 0.4 else 0.15
     sources = {entry.name: source(entry, seed) for entry in CATALOG}
-    drawn, rng = _drawn({**MORE, "textvqa": 3}), stream(TEXT_SEED, "stream", seed)
+    drawn, rng = _drawn(WITH_DRILLS), stream(TEXT_SEED, "stream", seed)
     for index in count(1):
         kind = rng.random()
-        if kind < 0.2:
-            yield clip(seed, index, hint)
-        elif kind < 0.3:
+        if kind < share:
             yield experiments(seed, index, hint)
-        elif kind < 0.35:
+        elif kind < share + 0.08:
+            yield clip(seed, index, hint)
+        elif kind < share + 0.11:
             yield jokes(seed, index)
-        elif kind < 0.45:
+        elif kind < share + 0.15:
             yield related(seed, index, hint)
-        elif kind < 0.6:
+        elif kind < share + 0.25:
             yield dense(seed, index)
         else:
             text = next(sources[pick(rng, drawn)])
@@ -176,25 +183,25 @@ def _in_frame(seen: motion.Clip, rng: np.random.Generator) -> tuple[str, str]:
 def experiments(seed: int, index: int, hint: float) -> Text:
     """School questions to one scene; a hint names the things of an experiment beside their colours.
 
-    No two contexts state the same property, because a T5's encoder reads all of them at once.
+    Of each experiment both things are asked for. No two contexts state the same property, because a T5's
+    encoder reads all of them at once.
     """
     rng = stream(TEXT_SEED, "experiments", seed, index)
     scene = _scene(rng, index)
     asked: list[tuple[str, str]] = []
     stated: set[str] = set()
-    for _ in range(3 * TURNS):
+    while len(asked) < TURNS:
         found = science.ask(scene, rng)
-        said = {word for word in PROPERTIES if f"is {word} " in found.fields["context"]}
-        if stated & said or len(asked) == TURNS:
+        pair = [word for word in PROPERTIES if f"is {word} " in found.fields["context"]]
+        if stated & set(pair) or (len(stated) < len(PROPERTIES) and not pair and rng.random() < 0.8):
             continue
-        stated |= said
-        if said and rng.random() < hint:
-            told = found.fields["context"]
-            for thing in scene.objects:
-                told = told.replace(f"{thing.colour} thing", f"{thing.colour} {thing.concept}")
-            found = replace(found, fields={**found.fields, "context": told})
+        stated |= set(pair)
+        if pair and rng.random() < hint:
+            found = replace(found, fields={**found.fields, "context": _named(found.fields["context"], scene)})
         asked.append(_question("scienceqa", scene, index, found))
-    return Text("dense", describe(scene, rng), tuple(asked))
+        if pair:
+            asked.append(_question("scienceqa", scene, index, _of_the_other(found, scene, pair)))
+    return Text("dense", describe(scene, rng), tuple(asked[:TURNS]))
 
 
 def jokes(seed: int, index: int) -> Text:
@@ -223,3 +230,18 @@ def _misread(text: Text, rng: np.random.Generator) -> Text:
         return f'sign "{pick(rng, WORDS)}"' if rng.random() < 0.5 else sign[0]
 
     return replace(text, description=re.sub('sign "[^"]*"', read, text.description))
+
+
+def _named(context: str, scene: Scene) -> str:
+    """The context of an experiment with its things' names beside their colours."""
+    for thing in scene.objects:
+        context = context.replace(f"{thing.colour} thing", f"{thing.colour} {thing.concept}")
+    return context
+
+
+def _of_the_other(found: Asked, scene: Scene, pair: list[str]) -> Asked:
+    """The same experiment, asked for its other thing: the one other option that is in the picture."""
+    (word,) = [word for word in pair if f"is {word} " not in found.fields["question"]]
+    present = {thing.concept for thing in scene.objects}
+    (name,) = [option for option in found.candidates if option in present and option != found.answer]
+    return replace(found, answer=name, fields={**found.fields, "question": f"which thing is {word} ?"})
