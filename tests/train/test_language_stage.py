@@ -11,7 +11,7 @@ from workbench.train.language import Schedule
 
 PLANS = (
     Schedule(cycles=(8, 8), batch_size=2, one_hop_steps=8, dense_steps=8),
-    Schedule(cycles=(8, 8), batch_size=2, lessons="drills", seed=77),
+    Schedule(cycles=(8, 8), batch_size=2, course=True, seed=77),
 )
 
 
@@ -19,7 +19,7 @@ class Stopped(Exception):
     pass
 
 
-def test_lessons_that_were_stopped_end_with_the_same_weights(tmp_path, monkeypatch):
+def test_a_course_that_was_stopped_ends_with_the_same_weights(tmp_path, monkeypatch):
     monkeypatch.setitem(backbone_language.PLANS, "llama", PLANS)
     monkeypatch.setattr(backbone_language, "FRESH", 2)
     monkeypatch.setattr(backbone_language, "CHECKPOINT_STEPS", 8)
@@ -33,7 +33,7 @@ def test_lessons_that_were_stopped_end_with_the_same_weights(tmp_path, monkeypat
     def stopping(model, tokenizer, plan, *given):
         for step, loss in train(model, tokenizer, plan, *given):
             yield step, loss
-            if plan.lessons and step == 10:
+            if plan.course and step == 10:
                 raise Stopped
 
     with monkeypatch.context() as patch:

@@ -16,7 +16,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, count, islice
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,8 +31,7 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
-from workbench.data.micro.corpus import ONE_HOP, Text, dense, texts
-from workbench.data.micro.course import drills, relations
+from workbench.data.micro.corpus import ONE_HOP, Text, course, dense, texts
 from workbench.model.associative_init import initialise_llama, initialise_t5
 from workbench.train.rows import Row, causal_row, embedded, padded, sequence_row
 
@@ -55,7 +54,7 @@ class Schedule:
             summed into one embedding. A Q-Former's queries say a thing that way. A language model of
             billions of parameters reads such a prompt although it has only read words; one of two
             million does not.
-        lessons: what all texts are of, where not of corpus.texts: a stream of data/micro/course.py.
+        course: whether all texts are those of corpus.course, which ends with the first cycle.
     """
 
     cycles: tuple[int, ...] = (6000,)
@@ -66,7 +65,7 @@ class Schedule:
     dense_steps: int = 1200
     dense_share: float = 0.35
     summed_share: float = 0.5
-    lessons: Literal["", "relations", "drills"] = ""
+    course: bool = False
     seed: int = 7
 
     @property
@@ -143,8 +142,8 @@ class TextBatches(IterableDataset[list[list[Row]]]):
     def _texts(self, step: int) -> Iterator[Text]:
         plan = self.schedule
         seed = plan.seed * 1_000_000 + step
-        if plan.lessons:
-            return {"relations": relations, "drills": drills}[plan.lessons](seed, step / plan.steps)
+        if plan.course:
+            return course(seed, step / plan.cycles[0])
         if step < plan.one_hop_steps:
             return (dense(seed, i, kinds=ONE_HOP) for i in count())
         if step < plan.dense_steps:
@@ -152,7 +151,7 @@ class TextBatches(IterableDataset[list[list[Row]]]):
         return texts(seed, plan.dense_share, lagging_more=self._restarted(step))
 
     def _restarted(self, step: int) -> bool:
-        return bool(self.schedule.lessons) or step >= self.schedule.cycles[0]
+        return self.schedule.course or step >= self.schedule.cycles[0]
 
 
 def _answer_loss(logits: Tensor, labels: Tensor) -> Tensor:

@@ -9,19 +9,23 @@ long plateau before in-context lookup is learnt.
 from __future__ import annotations
 
 import importlib
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import count
 
 import numpy as np
 
-from workbench.data.catalog import CATALOG, QUESTION_PROMPT, Entry
+from workbench.data.catalog import BY_NAME, CATALOG, QUESTION_PROMPT, Entry
+from workbench.data.micro import memes, science
 from workbench.data.micro.asking import shuffled
 from workbench.data.micro.concepts import CONCEPTS
-from workbench.data.micro.language import caption, describe, statement
+from workbench.data.micro.language import caption, describe, relation, statement, unique
+from workbench.data.micro.pools import item
 from workbench.data.micro.questions import ASKERS, QA, questions
-from workbench.data.micro.sampling import draw_scene, pick, stream
-from workbench.data.micro.scene import Scene
+from workbench.data.micro.sampling import WORDS, draw_scene, pick, stream
+from workbench.data.micro.scene import Placed, Scene
 from workbench.data.templates import BUILTIN, Templates, evaluation_text, training_text
 
 TEXT_SEED = 990_000  # far from every world seed, so that no scene of a dataset occurs in the text
@@ -38,6 +42,13 @@ LAGGING = (
     "msvd_qa", "msrvtt_qa", "ivqa", "hatefulmemes", "scienceqa", "iconqa",
     "coco_caption", "textcaps", "nocaps", "flickr30k", "llava_detail", "llava_conversation",
 )  # fmt: skip
+# what a causal model learns last, how often each is drawn beside the usual once or twice while it has the
+# course in relations
+COURSE = {
+    "vsr": 8, "hatefulmemes": 6, "scienceqa": 5, "msvd_qa": 3, "iconqa": 4, "visdial": 3, "ivqa": 3, "gqa": 2,
+    "msrvtt_qa": 1, "coco_caption": 2, "textcaps": 2, "nocaps": 2, "flickr30k": 2, "llava_detail": 2,
+    "llava_conversation": 2,
+}  # fmt: skip
 # where lookup starts: one thing is found and one thing about it is said
 ONE_HOP = ("colour", "size", "place", "which_colour", "at_place", "kind_of", "word_at", "exists")
 
@@ -101,7 +112,57 @@ def _statements(scene: Scene, kinds: Sequence[str], rng: np.random.Generator) ->
             yield QA("statement", STATEMENT.format(statement=said), str(true).lower(), ("true", "false"))
 
 
-def source(entry: Entry, seed: int) -> Iterator[Text]:
+def relations(seed: int, index: int, hint: float, turns: int = 10, lowest: int = 2) -> Text:
+    """Questions and statements about how two things lie to each other.
+
+    Where they lie has to be found first and compared then, and a causal model of four layers asked for
+    both at once stays at chance. So the share `hint` of the questions says the places as well: "what is
+    left of the dog top right ?". Comparing is learnt from those in a few hundred steps, and finding
+    joins it as hints become rare.
+    """
+    rng = stream(TEXT_SEED, "spatial", seed, index)
+    pairs: list[tuple[Placed, Placed, str]] = []
+    while not pairs:
+        scene = draw_scene(rng, f"text/{index}", objects=(lowest, 5), pool=CONCEPTS, plates=0)
+        things = unique(scene)
+        pairs = [(a, b, how) for a in things for b in things if a is not b and (how := relation(a, b))]
+    asked = []
+    for _ in range(turns):
+        one, other, how = pairs[int(rng.integers(len(pairs)))]
+        hinted = rng.random() < hint
+        first, second = (f"{t.concept} {t.place}" if hinted else t.concept for t in (one, other))
+        kind = rng.random()
+        alike = [t for t in scene.objects if t is not other and relation(t, other) == how]
+        if kind < 0.4 and len(alike) == 1:
+            asked.append((f"what is {how} the {second} ?", one.concept))
+        elif kind < 0.55:
+            asked.append((f"where is the {first} to the {second} ?", how))
+        else:
+            true = bool(rng.integers(2))
+            said = f"the {first} is {how if true else relation(other, one)} the {second}"
+            form = STATEMENT if rng.random() < 0.5 else BY_NAME["vsr"].prompt
+            asked.append((form.format(statement=said), str(true).lower()))
+    return Text("dense", describe(scene, rng), tuple(asked))
+
+
+def drill(seed: int, index: int, turns: int = 8) -> Text:
+    """Many memes about one scene, or many school questions: their answers too need several lookups each."""
+    rng = stream(TEXT_SEED, "drill", seed, index)
+    scene = draw_scene(rng, f"text/{index}", objects=(2, 5), pool=CONCEPTS, plates=0)
+    name = pick(rng, ("hatefulmemes", "scienceqa"))
+    asked = []
+    for _ in range(turns):
+        found = (
+            memes.ask(scene, rng, bool(rng.integers(2)))
+            if name == "hatefulmemes"
+            else science.ask(scene, rng)
+        )
+        example, _ = item(name, "test", index, (scene,), (found.answer,), found.fields, found.candidates)
+        asked.append((evaluation_text(example), found.answer))
+    return Text("dense", describe(scene, rng), tuple(asked))
+
+
+def _source(entry: Entry, seed: int) -> Iterator[Text]:
     """Endless single-turn texts of one dataset; half with its evaluation prompt, half with templates."""
     module = importlib.import_module(f"workbench.data.sources.{entry.name}")
     split = "train" if entry.held_in else "test"
@@ -126,7 +187,7 @@ def texts(seed: int, dense_share: float, lagging_more: bool = False) -> Iterator
     Closed tasks, which have one right answer, are drawn twice as often as the others, and on demand
     those that lag four shares more.
     """
-    sources = {entry.name: source(entry, seed) for entry in CATALOG}
+    sources = {entry.name: _source(entry, seed) for entry in CATALOG}
     drawn = [entry.name for entry in CATALOG for _ in range(2 if entry.metric in CLOSED else 1)]
     if lagging_more:
         drawn += LAGGING * 4
@@ -138,6 +199,42 @@ def texts(seed: int, dense_share: float, lagging_more: bool = False) -> Iterator
             yield dense(seed, index)
         else:
             yield next(sources[pick(rng, drawn)])
+
+
+def course(seed: int, progress: float) -> Iterator[Text]:
+    """An endless stream for a causal model that has read `texts`: relations with fewer and fewer hints.
+
+    Args:
+        progress: how much of the course is over, 0 to 1; from 1 on what was learnt is kept,
+            drills join, and signs of TextVQA are misread.
+    """
+    hint = 0.8 if progress < 0.25 else 0.5 if progress < 0.5 else 0.2
+    related, drilled = (0.6, 0.0) if progress < 0.5 else (0.25, 0.0) if progress < 1 else (0.15, 0.2)
+    sources = {entry.name: _source(entry, seed) for entry in CATALOG}
+    drawn = [entry.name for entry in CATALOG for _ in range(2 if entry.metric in CLOSED else 1)]
+    drawn += [name for name, times in COURSE.items() for _ in range(times)]
+    drawn += ["textvqa"] * 3 if progress >= 1 else []
+    rng = stream(TEXT_SEED, "stream", seed)
+    for index in count(1):
+        kind = rng.random()
+        if kind < related:
+            yield relations(seed, index, hint)
+        elif kind < related + 0.15:
+            yield dense(seed, index)
+        elif kind < related + 0.15 + drilled:
+            yield drill(seed, index)
+        else:
+            text = next(sources[pick(rng, drawn)])
+            yield _misread(text, rng) if progress >= 1 and text.task == "textvqa" else text
+
+
+def _misread(text: Text, rng: np.random.Generator) -> Text:
+    """Half of the signs say any word, as if a picture was read badly: the recogniser knows better."""
+
+    def read(sign: re.Match[str]) -> str:
+        return f'sign "{pick(rng, WORDS)}"' if rng.random() < 0.5 else sign[0]
+
+    return replace(text, description=re.sub('sign "[^"]*"', read, text.description))
 
 
 def captions(seed: int) -> Iterator[str]:
