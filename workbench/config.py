@@ -37,6 +37,7 @@ class Data:
     factors: Mapping[str, float] = field(default_factory=dict)  # manual weights on top of the sampling
     mixing: Literal["batch", "example"] = "batch"  # one dataset per batch as in LAVIS, or one per example
     templates: str = "builtin"  # or the path of a YAML file: task -> list of templates
+    training_crop: bool = False  # a random crop of each training picture, encoded anew at every step
 
 
 @dataclass(frozen=True, slots=True)

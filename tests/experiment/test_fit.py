@@ -44,6 +44,31 @@ def test_a_run_leaves_a_record_and_is_never_made_again(world, home, monkeypatch)
     assert fit(CONFIG, "instruct", world) == folder
 
 
+def test_crops_are_another_run_that_resumes_to_the_same_bits(world, home, monkeypatch):
+    plain = fit(CONFIG, "instruct", world)
+    config = changed(CONFIG, {"data.training_crop": True})
+    whole = fit(config, "instruct", world)
+    assert whole != plain
+    first, cropped = read_curve(plain)[0], read_curve(whole)[0]
+    assert first["loss"] != cropped["loss"]
+    assert Record.read(whole).cost.flops > Record.read(plain).cost.flops, "pictures are encoded in each step"
+    kept, curve = load_file(whole / WEIGHTS), measured(whole)
+    shutil.rmtree(whole)
+
+    class Killed(Exception):
+        pass
+
+    def stop(step, point):
+        if step == 5:
+            raise Killed
+
+    with pytest.raises(Killed):
+        fit(config, "instruct", world, watch=stop)
+    again = fit(config, "instruct", world)
+    assert measured(again) == curve
+    assert all((load_file(again / WEIGHTS)[name] == kept[name]).all() for name in kept)
+
+
 def test_validation_asks_as_many_at_once_as_training_reads(world, monkeypatch):
     asked = []
 

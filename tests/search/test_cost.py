@@ -16,6 +16,7 @@ from transformers import AutoConfig
 from workbench import presets
 from workbench.code import PACKAGE
 from workbench.config import Config, changed
+from workbench.data.catalog import CATALOG
 from workbench.model.instructblip import InstructBlip
 from workbench.model.sizes import paper_config
 from workbench.search.cost import ADAM_BYTES, LONGEST, Cost, Lengths, Peak, count, memory
@@ -140,6 +141,23 @@ def test_features_are_planned_at_the_rate_of_fp32(tmp_path, monkeypatch):
         hours[name] = [float(number) for number in found.groups()]
     assert hours["slow"][0] == hours["fast"][0]
     assert hours["slow"][1] == pytest.approx(10 * hours["fast"][1], rel=0.01)
+
+
+def test_pictures_in_each_step_are_planned(tmp_path, monkeypatch):
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    (tmp_path / "backbones").symlink_to(ROOT / "backbones")
+    monkeypatch.setitem(HARDWARE, "toy", Hardware(80e9, 1e12, 1e11))
+    preset = presets.read(ROOT, "micro")
+
+    def hours(settings, of):
+        text = "\n".join(describe(settings, tmp_path, "micro", "toy", 1, Lengths()))
+        return float(re.search(rf"{of} ([\d.e-]+)", text).group(1))
+
+    stored = hours(preset, "training"), hours(preset, "features")
+    pictures = sum(e.frames * (e.micro_size + 2 * preset.data.eval_examples) for e in CATALOG)
+    shown = preset.train.batch_size * preset.train.steps
+    cropped = hours(changed(preset, {"data.training_crop": True}), "training, pictures in each step")
+    assert cropped == pytest.approx(stored[0] + stored[1] * shown / pictures, rel=0.02)
 
 
 def test_what_cannot_be_planned_is_named(tmp_path):

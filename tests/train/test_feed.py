@@ -12,7 +12,9 @@ EXAMPLES = {name: [example(name, i) for i in range(size)] for name, size in SIZE
 class Collator:
     """Hands through what a real one would tokenise."""
 
-    def train(self, examples, instructions, targets):
+    def train(self, examples, instructions, targets, features=None):
+        if features is not None:
+            return features
         return [*zip((e.example_id for e in examples), instructions, targets, strict=True)]
 
 
@@ -46,6 +48,20 @@ def test_a_step_is_a_pure_function():
     first = list(at(3))
     torch.rand(3), list(at(9))
     assert list(at(3)) == first
+
+
+def test_views_see_each_example_with_its_own_texts_and_bits():
+    def views(examples, pairs, entropy):
+        return [
+            (one.example_id, pair, bits) for one, pair, bits in zip(examples, pairs, entropy, strict=True)
+        ]
+
+    mixture = Mixture(SIZES, mixing="example")
+    at = micro_batches(mixture, EXAMPLES, texts, Collator(), Train(batch_size=12, seed=4), views=views)
+    (batch,) = at(7)
+    draws = mixture.draw(4, 7, 12)
+    named = [(f"{draw.dataset}-{draw.index}", draw.entropy) for draw in draws]
+    assert batch == [(name, (f"about {name}", str(bits)), bits) for name, bits in named]
 
 
 def test_what_does_not_divide_is_refused():

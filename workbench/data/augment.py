@@ -1,16 +1,25 @@
 """The training picture as LAVIS draws it (blip2_image_train): a random crop, sometimes mirrored.
 
-Only for training on pixels: a feature store holds one view of each picture, the one of evaluation
-(`Preprocessing.pixels`: squashed to a square, bicubic), so cached features exclude augmentation.
+Only with data.training_crop: a feature store holds one view of each picture, the one of evaluation
+(`Preprocessing.pixels`: squashed to a square, bicubic), so crops are encoded when they are drawn.
 """
 
 from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image, ImageOps
+from torch import Tensor
+
+from workbench.data.encoder import Encoder, encode
+from workbench.data.images import open_image
+from workbench.records import Example
 
 SCALE = (0.5, 1.0)  # share of the area that a crop keeps
 RATIO = (3 / 4, 4 / 3)  # width to height of a crop
@@ -44,3 +53,46 @@ def crop(size: tuple[int, int], rng: np.random.Generator) -> tuple[int, int, int
     wide, high = min(width, round(height * RATIO[1])), min(height, round(width / RATIO[0]))
     left, upper = (width - wide) // 2, (height - high) // 2
     return left, upper, left + wide, upper + high
+
+
+class FreshViews:
+    """Features of training pictures as `training_view` draws them, encoded when they are asked for."""
+
+    def __init__(self, prepared: Path, encoder: Path, device: torch.device) -> None:
+        """
+        Args:
+            prepared: folder of the stage prepare, where the pictures lie.
+            encoder: InstructBLIP, BLIP-2 or vision model folder.
+
+        Raises:
+            ValueError: naming the encoder's folder, when weights or configuration are missing or damaged.
+        """
+        source = Encoder.open(encoder)
+        self._prepared, self._preprocessing, self._model = prepared, source.preprocessing, source.load(device)
+
+    def __call__(
+        self, examples: Sequence[Example], texts: Sequence[tuple[str, str]], entropy: Sequence[int]
+    ) -> Tensor:
+        """(B, F, N, V) float32 features of the examples' frames; all frames of one have the same crop.
+
+        Args:
+            texts: instruction and target of each example.
+            entropy: 64 random bits for each, which the view follows from.
+
+        Raises:
+            ImageError: for a missing or truncated picture.
+        """
+        drawn = [
+            (ref, words, bits)
+            for example, words, bits in zip(examples, texts, entropy, strict=True)
+            for ref in example.images
+        ]
+        with ThreadPoolExecutor() as pool:
+            pictures = list(pool.map(lambda one: self._view(*one), drawn))
+        features = encode(self._model, self._preprocessing.pixels(pictures))
+        return features.view(len(examples), -1, *features.shape[1:])
+
+    def _view(self, ref: str, texts: tuple[str, str], bits: int) -> Image.Image:
+        # a stream of its own: the bits have drawn the template already
+        rng = np.random.default_rng([bits, 1])
+        return training_view(open_image(self._prepared, ref), self._preprocessing.width, texts, rng)

@@ -38,15 +38,23 @@ class Collator:
         self.tokenizers, self.store, self.instruction_form = tokenizers, store, instruction_form
 
     def train(
-        self, examples: Sequence[Example], instructions: Sequence[str], targets: Sequence[str]
+        self,
+        examples: Sequence[Example],
+        instructions: Sequence[str],
+        targets: Sequence[str],
+        features: Tensor | None = None,
     ) -> Batch:
         """A batch with targets; instructions and targets belong to the examples one by one.
+
+        Args:
+            features: (B, F, N, V) of the pictures; by default the store's.
 
         Raises:
             ValueError: for no or unequally many examples, or different numbers of frames.
         """
         ids, mask = self._pad(list(map(self.tokenizers.target_ids, targets)))
-        return self._batch(examples, instructions, self._features(examples), target_ids=ids, target_mask=mask)
+        seen = self._features(examples) if features is None else features
+        return self._batch(examples, instructions, seen, target_ids=ids, target_mask=mask)
 
     def infer(self, examples: Sequence[Example], instructions: Sequence[str], blind: bool = False) -> Batch:
         """A batch without targets, with the distinct candidates of the examples that have any.

@@ -135,7 +135,7 @@ class Encoder:
         return nn.Module.to(model.eval().requires_grad_(False), device)
 
 
-@torch.inference_mode()
+@torch.no_grad()  # not inference_mode: training on fresh views goes on from here
 def encode(model: InstructBlipVisionModel, pixels: Tensor) -> Tensor:
     """(B, 3, H, W) pixels to (B, N, V) hidden states before the post layer norm, which is trained."""
     embedded = model.embeddings(pixels.to(model.device))

@@ -22,6 +22,7 @@ from filelock import FileLock
 from workbench import files, tracking
 from workbench.batch import Batch
 from workbench.config import Config
+from workbench.data.augment import FreshViews
 from workbench.data.catalog import HELD_IN, entry
 from workbench.data.mixture import Mixture
 from workbench.data.prepare import load_examples
@@ -94,6 +95,7 @@ def signed(config: Config, recipe: Recipe, root: Path, after: str = "") -> dict[
         "factors": _factors(config),
         "sampling": [config.data.sampling, config.data.mixing, config.data.exponent],
         "templates": source if source == "builtin" else files.file_sha256(root / source),
+        "training_crop": config.data.training_crop,
         "model": record.switches(config),
         "train": asdict(config.train),
     }
@@ -145,8 +147,15 @@ class _Run:
             config.train,
             self.accelerator.process_index,
             self.accelerator.num_processes,
+            self._views(root),
         )
         self.progress = Progress(self.signature, 0)
+
+    def _views(self, root: Path) -> FreshViews | None:
+        if not self.config.data.training_crop:
+            return None
+        encoder = record.encoder_folder(self.config, root)
+        return FreshViews(root / "data/prepared", encoder, self.accelerator.device)
 
     def finish(self, watch: Callable[[int, Curve], None]) -> None:
         """Trains what is left and, in the first process, writes the record."""

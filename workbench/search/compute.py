@@ -21,8 +21,10 @@ FLOPS = "flops.json"
 def setting(base: Config) -> dict[str, object]:
     """What the operations of a step depend on, besides an arm's own changes."""
     whole = base.to_dict()
-    for official in ("answer_vocabulary", "allow_missing"):  # younger than what was counted
-        del whole["data"][official]
+    for younger in ("answer_vocabulary", "allow_missing"):  # than what was counted, and of no effect on it
+        del whole["data"][younger]
+    if not base.data.training_crop:  # younger as well
+        del whole["data"]["training_crop"]
     digests = {part: files.digest(whole[part]) for part in ("data", "model")}
     return {"suite": base.suite, "train.batch_size": base.train.batch_size, **digests}
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from torch import Tensor
+
 from workbench.batch import Batch
 from workbench.config import Train
 from workbench.data.collate import Collator
@@ -12,6 +14,8 @@ from workbench.records import Example
 
 # an example and 64 random bits to the instruction and the target (data/templates.py)
 Texts = Callable[[Example, int], tuple[str, str]]
+# examples, the texts and the random bits of each to features (data/augment.py)
+Views = Callable[[Sequence[Example], Sequence[tuple[str, str]], Sequence[int]], Tensor]
 
 
 def micro_batches(
@@ -22,6 +26,7 @@ def micro_batches(
     config: Train,
     rank: int = 0,
     world: int = 1,
+    views: Views | None = None,
 ) -> Callable[[int], Iterator[Batch]]:
     """The loop's `batches`: at each step this process's share of train.batch_size examples, in
     train.accumulate_steps micro-batches of equal size.
@@ -29,6 +34,7 @@ def micro_batches(
     Args:
         examples: dataset -> the training examples whose numbers the mixture knows.
         rank, world: the process and how many there are.
+        views: where pictures' features come from; by default the collator's store.
 
     Raises:
         ValueError: when batch_size does not divide into world * accumulate_steps equal parts.
@@ -46,6 +52,7 @@ def micro_batches(
             part = draws[start : start + size]
             chosen = [examples[draw.dataset][draw.index] for draw in part]
             pairs = [texts(example, draw.entropy) for example, draw in zip(chosen, part, strict=True)]
-            yield collator.train(chosen, [pair[0] for pair in pairs], [pair[1] for pair in pairs])
+            seen = views(chosen, pairs, [draw.entropy for draw in part]) if views else None
+            yield collator.train(chosen, [pair[0] for pair in pairs], [pair[1] for pair in pairs], seen)
 
     return at

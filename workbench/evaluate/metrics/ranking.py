@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.special import logsumexp
-from scipy.stats import rankdata
 
 POSITIVE, NEGATIVE = ("yes", "true"), ("no", "false")
 
@@ -79,14 +77,16 @@ def yes_margin(candidates: Sequence[str], scores: Sequence[float]) -> float:
     """log p(yes or true) - log p(no or false) in nats; candidates are found by their text.
 
     Raises:
-        ValueError: if no candidate says yes/true, or none says no/false.
+        ValueError: if no candidate says yes/true, or none says no/false, or a score is not a number.
     """
     sides = []
     for names in (POSITIVE, NEGATIVE):
         found = [s for text, s in zip(candidates, scores, strict=True) if text.strip().lower() in names]
         if not found:
             raise ValueError(f"AUC needs a candidate {' or '.join(names)}; there are {list(candidates)}")
-        sides.append(float(logsumexp(found)))
+        sides.append(float(np.logaddexp.reduce(found)))
+    if np.isnan(sides).any():
+        raise ValueError(f"a candidate's score is not a number: {dict(zip(candidates, scores, strict=True))}")
     return sides[0] - sides[1]
 
 
@@ -108,9 +108,10 @@ def auc(margins: Sequence[float], positive: Sequence[bool]) -> float:
     Raises:
         ValueError: if all examples have the same label.
     """
-    labels = np.asarray(positive, bool)
-    yes, no = int(labels.sum()), int((~labels).sum())
-    if not yes or not no:
-        raise ValueError(f"AUC needs examples of both labels; there are {yes} of yes and {no} of no")
-    ranks = rankdata(np.asarray(margins, float))
-    return float(100 * (ranks[labels].sum() - yes * (yes + 1) / 2) / (yes * no))
+    labels, found = np.asarray(positive, bool), np.asarray(margins, float)
+    yes, no = found[labels, None], found[~labels]
+    if not yes.size or not no.size:
+        raise ValueError(
+            f"AUC needs examples of both labels; there are {yes.size} of yes and {no.size} of no"
+        )
+    return float(100 * ((yes > no).mean() + (yes == no).mean() / 2))
