@@ -155,10 +155,9 @@ def _hours(
         basis = f"at {UTILISATION:.0%} of {hardware.rate / 1e12:,.0f} TFLOP/s"
         basis += f", features at that of {hardware.whole / 1e12:,.1f}, because pictures are encoded in fp32"
         slower = hardware.rate / hardware.whole
-    work["features"] *= slower
     if config.data.training_crop:
-        shown = config.train.batch_size * config.train.steps
-        work["training, pictures in each step"] = work.pop("training") + shown * cost.picture_flops * slower
+        work["crops"] = config.train.batch_size * config.train.steps * cost.picture_flops
+    work |= {part: flops * slower for part, flops in work.items() if part != "training"}
     said = ", ".join(f"{name} {flops * seconds / 3600:,.3g}" for name, flops in work.items())
     unit = "hours    " if hardware.rate is None else "GPU-hours"
     return [f"{unit}       {said} ({basis}; validation and evaluation come on top)"]
