@@ -16,6 +16,7 @@ from small_world import CONFIG
 from workbench import code, files, tracking
 from workbench.config import changed
 from workbench.data.features import FeatureStoreError
+from workbench.data.templates import TemplateError
 from workbench.experiment import fit as fitting
 from workbench.experiment import record
 from workbench.experiment.answers import WEIGHTS
@@ -67,6 +68,19 @@ def test_crops_are_another_run_that_resumes_to_the_same_bits(world, home, monkey
     again = fit(config, "instruct", world)
     assert measured(again) == curve
     assert all((load_file(again / WEIGHTS)[name] == kept[name]).all() for name in kept)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [(None, "does not exist"), ("vqa: ['{question}']", "no templates for"), ("vqa: [", "not valid YAML")],
+)
+def test_templates_that_cannot_be_used_are_named_before_anything_is_trained(world, text, message):
+    path = world / "mine.yaml"
+    path.unlink(missing_ok=True)
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(TemplateError, match=rf"mine\.yaml.*{message}"):
+        signed(changed(CONFIG, {"data.templates": "mine.yaml"}), "instruct", world)
 
 
 def test_validation_asks_as_many_at_once_as_training_reads(world, monkeypatch):

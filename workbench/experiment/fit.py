@@ -89,12 +89,11 @@ def signed(config: Config, recipe: Recipe, root: Path, after: str = "") -> dict[
         after: the signature of the run whose weights it begins with, which stands for all of that one's.
     """
     datasets = record.held_in(config)
-    source = config.data.templates
     tuned = {
         "datasets": sorted(datasets),
         "factors": _factors(config),
         "sampling": [config.data.sampling, config.data.mixing, config.data.exponent],
-        "templates": source if source == "builtin" else files.file_sha256(root / source),
+        "templates": _templates_hash(config, root),
         "training_crop": config.data.training_crop,
         "model": record.switches(config),
         "train": asdict(config.train),
@@ -302,6 +301,13 @@ def _factors(config: Config) -> dict[str, float]:
     """The manual weights in the mixture; those of held-in sets that are left out of it do not count."""
     chosen = record.held_in(config)
     return {k: v for k, v in sorted(config.data.factors.items()) if k in chosen or k not in HELD_IN}
+
+
+def _templates_hash(config: Config, root: Path) -> str:
+    """Of a file that is whole: a study signs all its cells before it trains the first."""
+    source = _template_source(config, root)
+    Templates.load(source)
+    return source if source == "builtin" else files.file_sha256(Path(source))
 
 
 def _template_source(config: Config, root: Path) -> str:
