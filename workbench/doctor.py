@@ -74,7 +74,8 @@ def _features(root: Path) -> Iterator[tuple[bool, str]]:
         return
     encoder = root / load(root / "params.yaml").model.start / "vision"
     try:
-        FeatureStore.open(root / "data/features", prepared=root / "data/prepared", encoder=encoder)
+        features, prepared = root / "data/features", root / "data/prepared"
+        FeatureStore.open(features, prepared=prepared, encoder=encoder, thorough=True)
         yield True, "data/features matches its checksum, the pictures and the encoder"
     except (FeatureStoreError, ValueError) as error:
         yield False, str(error)

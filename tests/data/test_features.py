@@ -1,6 +1,7 @@
 import io
 import json
 import math
+import os
 import zipfile
 
 import numpy as np
@@ -13,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from transformers import InstructBlipVisionConfig, InstructBlipVisionModel
 from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
 
+from workbench.data import features
 from workbench.data.encoder import Encoder, Preprocessing
 from workbench.data.features import FeatureStore, FeatureStoreError, build
 from workbench.data.images import ImageError, open_image
@@ -191,6 +193,33 @@ def test_a_damaged_store_is_refused_then_healed_by_its_stage(tmp_path, prepared,
         opened(tmp_path, prepared, encoder)
     build(prepared, encoder, tmp_path / "features")
     assert torch.equal(opened(tmp_path, prepared, encoder).take(REFS), before)
+
+
+def test_the_checksum_is_compared_once_until_the_file_is_written_to(
+    tmp_path, prepared, encoder, monkeypatch
+):
+    build(prepared, encoder, tmp_path / "features")
+    read = []
+
+    def noted(path):
+        read.append(path.name)
+        return file_sha256(path)
+
+    monkeypatch.setattr(features, "file_sha256", noted)
+    for _ in range(3):
+        opened(tmp_path, prepared, encoder)
+    assert read.count("features.f16") == 1
+    FeatureStore.open(tmp_path / "features", prepared=prepared, encoder=encoder, thorough=True)
+    assert read.count("features.f16") == 2
+    path = tmp_path / "features/features.f16"
+    times = path.stat()
+    with path.open("r+b") as file:
+        byte = file.read(1)
+        file.seek(0)
+        file.write(bytes([byte[0] ^ 1]))
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    with pytest.raises(FeatureStoreError, match="does not match its checksum"):
+        opened(tmp_path, prepared, encoder)
 
 
 def test_a_failed_build_leaves_the_old_store(tmp_path, prepared, encoder):

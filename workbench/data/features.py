@@ -5,6 +5,8 @@
                   row, the row of each image reference, and the SHA-256 of features.f16
 
 Both are replaced whole, the index last. Features are those before the post layer norm, which is trained.
+The checksum is compared once for each state of the file: <folder>.verified.json beside the folder keeps its
+inode, size and times, because a store of millions of pictures takes hours to read.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from torch import Tensor
 
 from workbench.data.encoder import Encoder, encode
 from workbench.data.images import content_key, open_image
-from workbench.files import digest, file_sha256, read_json, replacing, write_json
+from workbench.files import canonical, digest, file_sha256, read_json, replacing, write_json, write_text
 
 FEATURES, INDEX = "features.f16", "index.json"
 BLANK = "blank"  # the content key of the empty grey canvas
@@ -51,8 +53,11 @@ class FeatureStore:
         self.blank = torch.from_numpy(np.float32(rows[0]))
 
     @classmethod
-    def open(cls, out: Path, *, prepared: Path, encoder: Path) -> FeatureStore:
+    def open(cls, out: Path, *, prepared: Path, encoder: Path, thorough: bool = False) -> FeatureStore:
         """Verifies the store against its checksum, the prepared data and the encoder, then maps it.
+
+        Args:
+            thorough: compare the checksum even if it was compared since the file was last written.
 
         Raises:
             FeatureStoreError: naming the file and the remedy.
@@ -64,7 +69,7 @@ class FeatureStore:
             )
         if index["prepared"] != _prepared_identity(prepared):
             raise FeatureStoreError(f"{out / INDEX} was built before {prepared} changed; {_REMEDY}")
-        return cls(_map(out, index), index["refs"])
+        return cls(_map(out, index, thorough), index["refs"])
 
     def take(self, refs: Sequence[str]) -> Tensor:
         """(len(refs), N, V) float32 features of the pictures, in order.
@@ -221,9 +226,9 @@ def _read_index(out: Path) -> dict[str, Any]:
     raise FeatureStoreError(f"{path} does not match its own digest; {_REMEDY}")
 
 
-def _map(out: Path, index: dict[str, Any]) -> Rows:
+def _map(out: Path, index: dict[str, Any], thorough: bool = False) -> Rows:
     path = out / FEATURES
-    if not path.is_file() or file_sha256(path) != index["sha256"]:
+    if not path.is_file() or not _intact(path, index["sha256"], thorough):
         raise FeatureStoreError(f"{path} is missing or does not match its checksum in {INDEX}; {_REMEDY}")
     return np.memmap(path, dtype=np.float16, mode="r", shape=tuple(index["shape"]))
 
@@ -233,3 +238,22 @@ def _prepared_identity(prepared: Path) -> str:
     if not path.is_file():
         raise FeatureStoreError(f"{path} does not exist; rerun the stage prepare")
     return file_sha256(path)
+
+
+def _intact(path: Path, sha256: str, thorough: bool) -> bool:
+    """Whether the file has this checksum; not read again as long as nothing has been written to it.
+
+    The change time is among what is compared: unlike the modification time nobody can set it back.
+    """
+    state = path.stat()
+    seen = {"sha256": sha256, "inode": state.st_ino, "size": state.st_size}
+    seen |= {"changed_ns": state.st_ctime_ns, "modified_ns": state.st_mtime_ns}
+    now = canonical(seen).decode()
+    note = path.parent.with_name(f"{path.parent.name}.verified.json")  # the folder itself is what DVC hashes
+    if not thorough and note.is_file() and note.read_text(encoding="utf-8") == now:
+        return True
+    if file_sha256(path) != sha256:
+        return False
+    if os.access(note.parent, os.W_OK):
+        write_text(note, now)
+    return True
