@@ -16,8 +16,9 @@ from workbench.search.cost import LONGEST, Cost, Lengths, architecture, count, m
 from workbench.search.plan import rate, records
 
 RESERVE = 0.1  # of a GPU's memory, for CUDA itself and what its allocator cannot use
-UTILISATION = 0.4  # of the peak rate: what well-fed transformers of this size reach; on a GPU with other
-# work on it the four presets reached .13 to .23 (benchmarks/paper_step.py, README)
+# of the peak rate: about what steps of the paper's presets reached, .13 to .23, on a GPU with other work
+# on it (benchmarks/paper_step.py, README); small models reach less
+UTILISATION = 0.2
 
 
 @dataclass(frozen=True, slots=True)
