@@ -20,7 +20,8 @@ from workbench.data.templates import TemplateError
 from workbench.experiment import fit as fitting
 from workbench.experiment import record
 from workbench.experiment.answers import WEIGHTS
-from workbench.experiment.fit import fit, read_curve, signed
+from workbench.experiment.curve import read_curve
+from workbench.experiment.fit import fit, signed
 from workbench.experiment.record import Record, RunError
 from workbench.train.checkpoint import CheckpointError
 

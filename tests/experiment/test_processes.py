@@ -17,7 +17,8 @@ import workbench
 from workbench import files
 from workbench.config import changed
 from workbench.experiment.answers import WEIGHTS
-from workbench.experiment.fit import fit, read_curve
+from workbench.experiment.curve import read_curve
+from workbench.experiment.fit import fit
 from workbench.experiment.record import Record
 
 PROGRAM = """

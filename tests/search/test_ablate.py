@@ -16,7 +16,7 @@ import yaml
 from workbench import code, files, tracking
 from workbench.config import changed, load
 from workbench.experiment.answers import WEIGHTS
-from workbench.experiment.fit import read_curve
+from workbench.experiment.curve import read_curve
 from workbench.experiment.record import RECORD, RunError
 from workbench.experiment.score import RESULTS
 from workbench.search import grid

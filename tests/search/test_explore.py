@@ -18,7 +18,7 @@ from optuna.trial import TrialState
 
 from workbench import code
 from workbench.config import load
-from workbench.experiment import fit
+from workbench.experiment.curve import CURVE, read_curve
 from workbench.search import grid
 from workbench.search.ablate import ablate
 from workbench.search.exploration import Exploration
@@ -126,7 +126,7 @@ def found(repository):
     child.start()
     child.join()
     assert child.exitcode == -signal.SIGKILL
-    (half,) = [path for path in (repository / "runs").iterdir() if (path / fit.CURVE).exists()]
+    (half,) = [path for path in (repository / "runs").iterdir() if (path / CURVE).exists()]
     assert not (half / "record.json").exists()
     return *search(repository, 2, workers=2), half
 
@@ -159,7 +159,7 @@ def test_a_slot_that_failed_draws_other_values_and_one_that_was_killed_the_same(
 def test_the_objective_is_held_in_validation_alone(found, repository):
     _, trials, _ = found
     for line in trials.to_dict("records"):
-        points = fit.read_curve(repository / "runs" / line["signature"])
+        points = read_curve(repository / "runs" / line["signature"])
         assert line["val"] == pytest.approx(max(point["val"] for point in points if "val" in point))
     assert not (repository / "outputs/evaluate").exists()
     assert not [path for path in (repository / "runs").iterdir() if (path / "answers").exists()]

@@ -12,7 +12,6 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from accelerate import Accelerator, PartialState
@@ -30,6 +29,7 @@ from workbench.data.templates import Templates, evaluation_text, training_text
 from workbench.evaluate.metrics import score
 from workbench.experiment import record
 from workbench.experiment.answers import WEIGHTS, answers, load_weights, materials, save_weights
+from workbench.experiment.curve import CURVE, Curve, counts, cut, flat, read_curve
 from workbench.experiment.operations import Operations
 from workbench.model.instructblip import InstructBlip
 from workbench.progress import shown
@@ -41,9 +41,6 @@ from workbench.train.feed import micro_batches
 from workbench.train.loop import train
 from workbench.train.optimizer import adamw
 from workbench.train.schedule import learning_rate
-
-Curve = dict[str, float]
-CURVE = "curve.jsonl"
 
 
 def fit(
@@ -138,6 +135,8 @@ class _Run:
         data = config.data
         self.mixture = Mixture(sizes, data.sampling, _factors(config), data.mixing, data.exponent)
         templates = Templates.load(_template_source(config, root))
+        encoder, device = record.encoder_folder(config, root), self.accelerator.device
+        views = FreshViews(prepared, encoder, device) if data.training_crop else None
         self.batches = micro_batches(
             self.mixture,
             self.examples,
@@ -146,15 +145,9 @@ class _Run:
             config.train,
             self.accelerator.process_index,
             self.accelerator.num_processes,
-            self._views(root),
+            views,
         )
         self.progress = Progress(self.signature, 0)
-
-    def _views(self, root: Path) -> FreshViews | None:
-        if not self.config.data.training_crop:
-            return None
-        encoder = record.encoder_folder(self.config, root)
-        return FreshViews(root / "data/prepared", encoder, self.accelerator.device)
 
     def finish(self, watch: Callable[[int, Curve], None]) -> None:
         """Trains what is left and, in the first process, writes the record."""
@@ -185,7 +178,7 @@ class _Run:
                 config=self.config.to_dict(),
                 hashes=self.hashes,
                 cost=record.Cost(sum(p["seconds"] for p in curve), flops, record.peak_memory()),
-                examples=dict(sum((Counter(_counts(p)) for p in curve), Counter())),
+                examples=dict(sum((Counter(counts(p)) for p in curve), Counter())),
                 result={"probabilities": self.mixture.probabilities, "best_step": best["step"]}
                 | {"weights_sha256": files.file_sha256(self.folder / WEIGHTS)}
                 | {key: value for key, value in best.items() if key.startswith("val/")},
@@ -201,7 +194,7 @@ class _Run:
         done = self.progress.step
         path = self.folder / CURVE if self.accelerator.is_main_process else Path(os.devnull)
         if self.accelerator.is_main_process:
-            _cut(self.folder, done)
+            cut(self.folder, done)
         stream = train(
             self.model,
             self.optimizer,
@@ -216,7 +209,7 @@ class _Run:
         with path.open("a", encoding="utf-8") as curve:
             began = time.perf_counter()
             for step, metrics in shown(stream, f"tune {self.recipe}", train_config.steps, done):
-                point = _flat(step, metrics)
+                point = flat(step, metrics)
                 if step % train_config.eval_every_steps == 0 or step == train_config.steps:
                     point |= self.validate(step)
                 point["seconds"] = time.perf_counter() - began
@@ -272,29 +265,6 @@ def step_flops(model: InstructBlip, batches: Callable[[int], Iterator[Batch]]) -
             model(batch.to(model.device)).loss.backward()
     model.zero_grad(set_to_none=True)
     return float(counter.total)
-
-
-def read_curve(folder: Path) -> list[dict[str, Any]]:
-    """The points of curve.jsonl, one for each step."""
-    return [json.loads(line) for line in (folder / CURVE).read_text(encoding="utf-8").splitlines()]
-
-
-def _cut(folder: Path, steps: int) -> None:
-    """Leaves the first `steps` points: those after the checkpoint are made again, and are the same."""
-    path = folder / CURVE
-    lines = path.read_text(encoding="utf-8").splitlines()[:steps] if path.exists() else []
-    files.write_text(path, "".join(line + "\n" for line in lines))
-
-
-def _flat(step: int, metrics: Mapping[str, Any]) -> Curve:
-    point: Curve = {"step": step}
-    point |= {key: value for key, value in metrics.items() if key != "datasets"}
-    drawn: Counter[str] = sum(map(Counter, gather_object([metrics["datasets"]])), Counter())  # by all
-    return point | {f"drawn/{name}": count for name, count in drawn.items()}
-
-
-def _counts(point: Mapping[str, Any]) -> dict[str, int]:
-    return {key.removeprefix("drawn/"): n for key, n in point.items() if key.startswith("drawn/")}
 
 
 def _factors(config: Config) -> dict[str, float]:

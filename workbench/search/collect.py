@@ -25,7 +25,7 @@ import pandas as pd
 from workbench import files, tracking
 from workbench.config import Config
 from workbench.experiment.answers import WEIGHTS
-from workbench.experiment.fit import read_curve
+from workbench.experiment.curve import read_curve
 from workbench.experiment.looking import ATTENTION, look
 from workbench.experiment.probe import PROBES
 from workbench.experiment.record import RECORD, Record

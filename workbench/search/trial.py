@@ -14,6 +14,7 @@ import optuna
 from workbench import files
 from workbench.config import Config, load
 from workbench.experiment import fit, record
+from workbench.experiment.curve import CURVE
 from workbench.search import explore, space
 from workbench.search.exploration import Exploration
 from workbench.search.queue import Queue, Ticket
@@ -73,8 +74,8 @@ def tune(found: Exploration, trial: optuna.Trial, given: Space, config: Config, 
 
 def _points(run: Path) -> Iterator[tuple[int, dict[str, float]]]:
     """The curve so far; a kill can have torn its last line."""
-    if (run / fit.CURVE).is_file():
-        for line in (run / fit.CURVE).read_text(encoding="utf-8").split("\n")[:-1]:
+    if (run / CURVE).is_file():
+        for line in (run / CURVE).read_text(encoding="utf-8").split("\n")[:-1]:
             point = json.loads(line)
             yield int(point["step"]), point
 

@@ -13,7 +13,7 @@ from typing import Any
 from workbench import files
 from workbench.data.catalog import FIGURE4_HELD_OUT, HELD_IN, HELD_OUT
 from workbench.experiment.answers import WEIGHTS
-from workbench.experiment.fit import read_curve
+from workbench.experiment.curve import read_curve
 from workbench.experiment.record import RECORD, Record
 from workbench.experiment.score import read_scores
 
