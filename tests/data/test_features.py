@@ -211,6 +211,11 @@ def test_the_checksum_is_compared_once_until_the_file_is_written_to(
     assert read.count("features.f16") == 1
     FeatureStore.open(tmp_path / "features", prepared=prepared, encoder=encoder, thorough=True)
     assert read.count("features.f16") == 2
+
+
+def test_what_was_written_to_is_compared_again_whatever_its_time_says(tmp_path, prepared, encoder):
+    build(prepared, encoder, tmp_path / "features")
+    before = opened(tmp_path, prepared, encoder).take(REFS)
     path = tmp_path / "features/features.f16"
     times = path.stat()
     with path.open("r+b") as file:
@@ -220,6 +225,33 @@ def test_the_checksum_is_compared_once_until_the_file_is_written_to(
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
     with pytest.raises(FeatureStoreError, match="does not match its checksum"):
         opened(tmp_path, prepared, encoder)
+    build(prepared, encoder, tmp_path / "features")
+    assert torch.equal(opened(tmp_path, prepared, encoder).take(REFS), before)
+
+
+def test_damage_that_leaves_no_trace_is_found_by_a_thorough_look_and_healed(
+    tmp_path, prepared, encoder
+):
+    build(prepared, encoder, tmp_path / "features")
+    before = opened(tmp_path, prepared, encoder).take(REFS)
+    path = tmp_path / "features/features.f16"
+    state, data = path.stat(), bytearray(path.read_bytes())
+    data[0] ^= 1
+    path.write_bytes(data)
+
+    class Unchanged(type(path)):
+        def stat(self, **more):
+            return state if self.name == "features.f16" else super().stat(**more)
+
+    folder = Unchanged(tmp_path / "features")
+    places = {"prepared": prepared, "encoder": encoder}
+    FeatureStore.open(folder, **places)
+    with pytest.raises(FeatureStoreError, match="does not match its checksum"):
+        FeatureStore.open(folder, **places, thorough=True)
+    with pytest.raises(FeatureStoreError, match="does not match its checksum"):
+        FeatureStore.open(folder, **places)
+    build(prepared, encoder, folder)
+    assert torch.equal(opened(tmp_path, prepared, encoder).take(REFS), before)
 
 
 def test_a_failed_build_leaves_the_old_store(tmp_path, prepared, encoder):

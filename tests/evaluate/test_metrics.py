@@ -121,6 +121,8 @@ def test_auc_counts_ordered_pairs():
     assert auc([1, 1], [True, False]) == 50
     with pytest.raises(ValueError, match="2 of yes and 0 of no"):
         auc([1, 2], [True, True])
+    with pytest.raises(ValueError, match="margins that are numbers"):
+        auc([math.nan, 1, 0], [True, True, False])
 
 
 def test_yes_margin_goes_by_text_and_sums_the_verbalisers():
@@ -128,6 +130,9 @@ def test_yes_margin_goes_by_text_and_sums_the_verbalisers():
     assert yes_margin(["no", "true", "yes"], [half, half, half]) == pytest.approx(math.log(2))
     with pytest.raises(ValueError, match="no or false"):
         yes_margin(["yes", "true"], [half, half])
+    for scores in ([-math.inf, -math.inf], [math.nan, 0.0]):
+        with pytest.raises(ValueError, match="scores that compare"):
+            yes_margin(["yes", "no"], scores)
 
 
 def test_score_of_ranked_and_labelled_sets():

@@ -232,6 +232,11 @@ def test_the_front_says_where_studies_began_once_they_began_differently(outputs,
     assert "t5 from <code>55555555</code></span>" in page
     assert "66666666" not in page, "all that began with a llama began with the same"
     assert "(t5 from `77777777`)" in markdown
+    page, markdown = built({"llama": ["6" * 16, "7" * 16]})
+    assert "same BLIP-2 (llama)" in page
+    assert "llama from <code>66666666</code>, <code>77777777</code></span>" in page
+    assert '<span class="meta"></span>' not in page, "the other study has no llama"
+    assert "()" not in markdown
 
 
 def test_the_front_is_the_same_twice_when_no_study_was_run(outputs, tmp_path):

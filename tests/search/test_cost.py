@@ -148,6 +148,13 @@ def test_features_and_crops_are_planned_at_the_rate_of_fp32(tmp_path, monkeypatc
     assert hours["fast"][2] / hours["fast"][1] == pytest.approx(shown / stored, rel=0.01)
 
 
+def test_crops_take_the_memory_of_a_second_encoder(tmp_path):
+    found = AutoConfig.from_pretrained(tiny.start(tmp_path, "t5"))
+    plain, cropped = (config("t5", **{"data.training_crop": on}) for on in (False, True))
+    encoder = count(found, plain, LENGTHS).parameters["vision"]
+    assert memory(found, cropped, 2, LENGTHS) - memory(found, plain, 2, LENGTHS) == 4 * encoder
+
+
 def test_what_cannot_be_planned_is_named(tmp_path):
     settings = presets.read(ROOT, "small")
     with pytest.raises(ValueError, match="choose one of h200, h100, a100-40g"):

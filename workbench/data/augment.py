@@ -6,9 +6,10 @@ Only with data.training_crop: a feature store holds one view of each picture, th
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,8 +18,9 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from workbench.data.collate import frames_of
 from workbench.data.encoder import Encoder, encode
-from workbench.data.images import open_image
+from workbench.data.images import ImageError, decode, read_bytes
 from workbench.records import Example
 
 SCALE = (0.5, 1.0)  # share of the area that a crop keeps
@@ -58,17 +60,23 @@ def crop(size: tuple[int, int], rng: np.random.Generator) -> tuple[int, int, int
 class FreshViews:
     """Features of training pictures as `training_view` draws them, encoded when they are asked for."""
 
-    def __init__(self, prepared: Path, encoder: Path, device: torch.device) -> None:
+    def __init__(
+        self, prepared: Path, encoder: Path, device: torch.device, key: Callable[[str], str]
+    ) -> None:
         """
         Args:
             prepared: folder of the stage prepare, where the pictures lie.
             encoder: InstructBLIP, BLIP-2 or vision model folder.
+            key: reference to the content key (data/images.py) that its picture has to have.
 
         Raises:
             ValueError: naming the encoder's folder, when weights or configuration are missing or damaged.
         """
         source = Encoder.open(encoder)
-        self._prepared, self._preprocessing, self._model = prepared, source.preprocessing, source.load(device)
+        self._prepared, self._preprocessing, self._key = prepared, source.preprocessing, key
+        self._model = source.load(device)
+        if device.type == "cpu":
+            self._model.set_attn_implementation("eager")  # torch counts no operations of the fused one there
 
     def __call__(
         self, examples: Sequence[Example], texts: Sequence[tuple[str, str]], entropy: Sequence[int]
@@ -80,8 +88,10 @@ class FreshViews:
             entropy: 64 random bits for each, which the view follows from.
 
         Raises:
-            ImageError: for a missing or truncated picture.
+            ImageError: for a picture that is missing, truncated, or another than the one known by that name.
+            ValueError: for examples with different numbers of frames.
         """
+        frames = frames_of(examples)
         drawn = [
             (ref, words, bits)
             for example, words, bits in zip(examples, texts, entropy, strict=True)
@@ -90,9 +100,12 @@ class FreshViews:
         with ThreadPoolExecutor() as pool:
             pictures = list(pool.map(lambda one: self._view(*one), drawn))
         features = encode(self._model, self._preprocessing.pixels(pictures))
-        return features.view(len(examples), -1, *features.shape[1:])
+        return features.view(len(examples), frames, *features.shape[1:])
 
     def _view(self, ref: str, texts: tuple[str, str], bits: int) -> Image.Image:
         # a stream of its own: the bits have drawn the template already
         rng = np.random.default_rng([bits, 1])
-        return training_view(open_image(self._prepared, ref), self._preprocessing.width, texts, rng)
+        data = read_bytes(self._prepared, ref)
+        if hashlib.sha256(data).hexdigest() != self._key(ref):
+            raise ImageError(f"image {ref} has changed since it was encoded; rerun the stage features")
+        return training_view(decode(data, ref), self._preprocessing.width, texts, rng)

@@ -99,16 +99,7 @@ class Collator:
 
     def _features(self, examples: Sequence[Example], blind: bool = False) -> Tensor:
         """(B, F, N, V)"""
-        if not examples:
-            raise ValueError("a batch needs at least one example; the dataset or the slice of it is empty")
-        frames = len(examples[0].images)
-        for example in examples:
-            if len(example.images) != frames or not frames:
-                raise ValueError(
-                    f"{example.dataset} {example.example_id} has {len(example.images)} frames beside "
-                    f"{examples[0].dataset} {examples[0].example_id} with {frames}; "
-                    "a batch holds pictures or clips of one length (data.mixing=batch)"
-                )
+        frames = frames_of(examples)
         if blind:
             return self.store.blank.expand(len(examples), frames, -1, -1)
         taken = self.store.take([ref for example in examples for ref in example.images])
@@ -116,6 +107,25 @@ class Collator:
 
     def _pad(self, rows: Sequence[Ids], left: bool = False) -> tuple[Tensor, Tensor]:
         return _pad(rows, self.tokenizers.language.pad_token_id, left)
+
+
+def frames_of(examples: Sequence[Example]) -> int:
+    """How many frames each example of a batch has.
+
+    Raises:
+        ValueError: for no examples, or different numbers of frames.
+    """
+    if not examples:
+        raise ValueError("a batch needs at least one example; the dataset or the slice of it is empty")
+    frames = len(examples[0].images)
+    for example in examples:
+        if len(example.images) != frames or not frames:
+            raise ValueError(
+                f"{example.dataset} {example.example_id} has {len(example.images)} frames beside "
+                f"{examples[0].dataset} {examples[0].example_id} with {frames}; "
+                "a batch holds pictures or clips of one length (data.mixing=batch)"
+            )
+    return frames
 
 
 def _pad(rows: Sequence[Ids], pad: int, left: bool = False) -> tuple[Tensor, Tensor]:

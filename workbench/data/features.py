@@ -5,8 +5,8 @@
                   row, the row of each image reference, and the SHA-256 of features.f16
 
 Both are replaced whole, the index last. Features are those before the post layer norm, which is trained.
-The checksum is compared once for each state of the file: <folder>.verified.json beside the folder keeps its
-inode, size and times, because a store of millions of pictures takes hours to read.
+A checksum that was right is not computed again while the file stays as it is: <folder>.verified.json
+beside the folder keeps its inode, size and times, as a store of millions of pictures takes hours to read.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +49,8 @@ class FeatureStore:
         blank: (N, V) float32 features of the empty grey canvas, the blind input.
     """
 
-    def __init__(self, rows: Rows, refs: dict[str, int]) -> None:
-        self._rows, self._refs = rows, refs
+    def __init__(self, rows: Rows, refs: dict[str, int], keys: Sequence[str]) -> None:
+        self._rows, self._refs, self._keys = rows, refs, keys
         self.blank = torch.from_numpy(np.float32(rows[0]))
 
     @classmethod
@@ -69,7 +70,7 @@ class FeatureStore:
             )
         if index["prepared"] != _prepared_identity(prepared):
             raise FeatureStoreError(f"{out / INDEX} was built before {prepared} changed; {_REMEDY}")
-        return cls(_map(out, index, thorough), index["refs"])
+        return cls(_map(out, index, thorough), index["refs"], index["keys"])
 
     def take(self, refs: Sequence[str]) -> Tensor:
         """(len(refs), N, V) float32 features of the pictures, in order.
@@ -77,11 +78,21 @@ class FeatureStore:
         Raises:
             FeatureStoreError: naming a reference that is not in the store.
         """
+        return torch.from_numpy(np.float32(self._rows[list(map(self._row, refs))]))
+
+    def key(self, ref: str) -> str:
+        """The content key of the picture that was encoded.
+
+        Raises:
+            FeatureStoreError: as `take`.
+        """
+        return self._keys[self._row(ref)]
+
+    def _row(self, ref: str) -> int:
         try:
-            rows = [self._refs[ref] for ref in refs]
+            return self._refs[ref]
         except KeyError as error:
             raise FeatureStoreError(f"the feature store has no picture {error}; {_REMEDY}") from error
-        return torch.from_numpy(np.float32(self._rows[rows]))
 
 
 def build(
@@ -207,9 +218,11 @@ def _reusable(out: Path, identity: dict[str, str]) -> tuple[list[str], Rows | No
     """Keys and rows of an intact store of the same encoder; none of a missing, damaged or other one."""
     try:
         index = _read_index(out)
-        return (index["keys"], _map(out, index)) if index["encoder"] == identity else ([], None)
+        if index["encoder"] == identity:
+            return index["keys"], _map(out, index, thorough=True)
     except FeatureStoreError:
-        return [], None  # build is the remedy of every such error
+        pass  # build is the remedy of every such error
+    return [], None
 
 
 def _read_index(out: Path) -> dict[str, Any]:
@@ -248,12 +261,11 @@ def _intact(path: Path, sha256: str, thorough: bool) -> bool:
     state = path.stat()
     seen = {"sha256": sha256, "inode": state.st_ino, "size": state.st_size}
     seen |= {"changed_ns": state.st_ctime_ns, "modified_ns": state.st_mtime_ns}
-    now = canonical(seen).decode()
+    now = canonical(seen)
     note = path.parent.with_name(f"{path.parent.name}.verified.json")  # the folder itself is what DVC hashes
-    if not thorough and note.is_file() and note.read_text(encoding="utf-8") == now:
+    if not thorough and note.is_file() and note.read_bytes() == now:
         return True
-    if file_sha256(path) != sha256:
-        return False
-    if os.access(note.parent, os.W_OK):
-        write_text(note, now)
-    return True
+    whole = file_sha256(path) == sha256
+    with suppress(OSError):  # where nothing can be written, it is read again next time
+        write_text(note, now.decode()) if whole else note.unlink(missing_ok=True)
+    return whole

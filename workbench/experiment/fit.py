@@ -23,6 +23,7 @@ from workbench.batch import Batch
 from workbench.config import Config
 from workbench.data.augment import FreshViews
 from workbench.data.catalog import HELD_IN, entry
+from workbench.data.features import FeatureStore
 from workbench.data.mixture import Mixture
 from workbench.data.prepare import load_examples
 from workbench.data.templates import Templates, evaluation_text, training_text
@@ -135,8 +136,11 @@ class _Run:
         data = config.data
         self.mixture = Mixture(sizes, data.sampling, _factors(config), data.mixing, data.exponent)
         templates = Templates.load(_template_source(config, root))
-        encoder, device = record.encoder_folder(config, root), self.accelerator.device
-        views = FreshViews(prepared, encoder, device) if data.training_crop else None
+        views = None
+        if data.training_crop:
+            store, encoder = self.collator.store, record.encoder_folder(config, root)
+            assert isinstance(store, FeatureStore), "materials opens one"
+            views = FreshViews(prepared, encoder, self.accelerator.device, store.key)
         self.batches = micro_batches(
             self.mixture,
             self.examples,
@@ -274,7 +278,7 @@ def _factors(config: Config) -> dict[str, float]:
 
 
 def _templates_hash(config: Config, root: Path) -> str:
-    """Of a file that is whole: a study signs all its cells before it trains the first."""
+    """Of a file that is whole: `workbench ablate` signs all its cells before it trains the first."""
     source = _template_source(config, root)
     Templates.load(source)
     return source if source == "builtin" else files.file_sha256(Path(source))

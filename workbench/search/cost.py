@@ -110,7 +110,10 @@ def memory(
     step = _step(architecture, config, rows, lengths, "fp32" if on_gpu else config.train.precision, on_gpu)
     # 8 bits are counted as fp32, of which the language model's matrices take a quarter
     saved = 3 * _matrices(architecture) if config.model.frozen_precision == "int8" else 0
-    return step.peak + ADAM_BYTES * step.trained - saved
+    crops = 0
+    if config.data.training_crop:  # a second vision encoder, in fp32
+        crops = 4 * sum(p.numel() for p in hollow(architecture).vision_model.parameters())
+    return step.peak + ADAM_BYTES * step.trained - saved + crops
 
 
 def count(architecture: InstructBlipConfig, config: Config, lengths: Lengths) -> Cost:

@@ -154,7 +154,7 @@ def _hours(
     else:
         seconds = 1 / (hardware.rate * UTILISATION)
         basis = f"at {UTILISATION:.0%} of {hardware.rate / 1e12:,.0f} TFLOP/s"
-        basis += f", features at that of {hardware.whole / 1e12:,.1f}, because pictures are encoded in fp32"
+        basis += f", the rest at that of {hardware.whole / 1e12:,.1f}, because pictures are encoded in fp32"
         slower = hardware.rate / hardware.whole
     if config.data.training_crop:
         work["crops"] = config.train.batch_size * config.train.steps * cost.picture_flops

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -77,17 +78,19 @@ def yes_margin(candidates: Sequence[str], scores: Sequence[float]) -> float:
     """log p(yes or true) - log p(no or false) in nats; candidates are found by their text.
 
     Raises:
-        ValueError: if no candidate says yes/true, or none says no/false, or a score is not a number.
+        ValueError: if no candidate says yes/true, or none says no/false, or their scores do not compare.
     """
     sides = []
     for names in (POSITIVE, NEGATIVE):
         found = [s for text, s in zip(candidates, scores, strict=True) if text.strip().lower() in names]
         if not found:
             raise ValueError(f"AUC needs a candidate {' or '.join(names)}; there are {list(candidates)}")
-        sides.append(float(np.logaddexp.reduce(found)))
-    if np.isnan(sides).any():
-        raise ValueError(f"a candidate's score is not a number: {dict(zip(candidates, scores, strict=True))}")
-    return sides[0] - sides[1]
+        sides.append(float(np.logaddexp.reduce(found)) if not np.isnan(found).any() else math.nan)
+    margin = sides[0] - sides[1]
+    if np.isnan(margin):
+        said = dict(zip(candidates, scores, strict=True))
+        raise ValueError(f"AUC needs scores that compare; they are {said}")
+    return margin
 
 
 def is_positive(label: str) -> bool:
@@ -106,9 +109,11 @@ def auc(margins: Sequence[float], positive: Sequence[bool]) -> float:
     """Area under the ROC curve x 100: how often a positive example has the larger margin, ties half.
 
     Raises:
-        ValueError: if all examples have the same label.
+        ValueError: if all examples have the same label, or a margin is not a number.
     """
     labels, found = np.asarray(positive, bool), np.asarray(margins, float)
+    if np.isnan(found).any():
+        raise ValueError("AUC needs margins that are numbers")
     yes, no = found[labels, None], found[~labels]
     if not yes.size or not no.size:
         raise ValueError(
