@@ -94,6 +94,7 @@ def test_plain_input_is_the_question_alone_and_nothing_for_captions():
     assert training_text(asked, "multitask_plain", templates, 3) == ("what is it ?", "red")
     assert training_text(example("coco_caption"), "multitask_plain", templates, 3) == ("", "red")
     assert bare_input(example("ocrvqa", question="who ?", ocr="a, b")) == "a, b who ?"
+    assert bare_input(example("textcaps", ocr="a, b")) == "", "no recipe's caption prompt shows them"
 
 
 def test_tagged_input_names_task_and_dataset():
@@ -105,7 +106,14 @@ def test_tagged_input_names_task_and_dataset():
     assert training_text(example("coco_caption"), "multitask_tagged", templates, 3)[0] == (
         "[Image captioning:COCO Caption]"
     )
-    assert evaluation_text(asked, tags=True) == "[Visual question answering:VQAv2] what is it ?"
+    assert evaluation_text(asked, "multitask_tagged_tags") == "[Visual question answering:VQAv2] what is it ?"
+
+
+def test_the_plain_row_captions_from_the_image_alone_and_is_instructed_otherwise():
+    captioned, asked = example("nocaps"), example("vqav2", question="what is it ?")
+    assert evaluation_text(captioned, "multitask_plain") == ""
+    assert evaluation_text(captioned, "multitask_tagged") == evaluation_text(captioned) != ""
+    assert evaluation_text(asked, "multitask_plain") == evaluation_text(asked)
 
 
 def test_the_tag_of_held_out_sets_is_the_task_alone():

@@ -15,7 +15,7 @@ from string import Formatter
 import yaml
 
 from workbench.data.catalog import CATALOG, Entry, entry
-from workbench.records import Example, Recipe
+from workbench.records import Example, Recipe, Row
 
 BUILTIN: Mapping[str, tuple[str, ...]] = {
     "caption": (
@@ -163,7 +163,13 @@ def tag(dataset: Entry) -> str:
 
 
 def bare_input(example: Example) -> str:
-    """The input without any instruction: the question and whatever comes with it, nothing for captions."""
+    """The input without any instruction: the question and whatever comes with it, nothing for captions.
+
+    TextCaps' OCR tokens are left out as well: no caption prompt shows them, and recipes are to differ in
+    instructions alone.
+    """
+    if entry(example.dataset).task == "caption":
+        return ""
     order = ("context", "history", "ocr", "statement", "text", "question", "options", "answer")
     return " ".join(example.fields[name] for name in order if example.fields.get(name))
 
@@ -187,11 +193,17 @@ def training_text(example: Example, recipe: Recipe, templates: Templates, draw: 
     return fill(lines[(draw & 0xFFFFFFFF) % len(lines)], example), target
 
 
-def evaluation_text(example: Example, tags: bool = False) -> str:
-    """The catalogue's evaluation prompt, or the tagged input the tagged recipe was trained on."""
+def evaluation_text(example: Example, row: Row = "instruct") -> str:
+    """What a row of the comparison is asked: the catalogue's evaluation prompt, with two exceptions.
+
+    `multitask_tagged_tags` reads the tagged input of its training, and `multitask_plain` captions from the
+    image alone, which the paper found to be better for it (section 3.4).
+    """
     dataset = entry(example.dataset)
-    if tags:
+    if row == "multitask_tagged_tags":
         return f"{tag(dataset)} {bare_input(example)}".rstrip()
+    if row == "multitask_plain" and dataset.task == "caption":
+        return bare_input(example)
     return fill(dataset.prompt, example)
 
 

@@ -237,7 +237,7 @@ class _Run:
                 self.collator,
                 entry(name),
                 examples[rank::world],
-                partial(evaluation_text, tags=False),
+                partial(evaluation_text, row=self.recipe),
                 batch_size=at_once,
                 num_beams=1,
             )

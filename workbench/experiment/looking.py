@@ -46,7 +46,7 @@ def look(config: Config, row: Row, root: Path, weights: Path | None, folder: Pat
     if weights is not None:
         load_weights(weights, model.trainable())
     model.requires_grad_(False)
-    texts = [evaluation_text(example, tags=row == "multitask_tagged_tags") for example in examples]
+    texts = [evaluation_text(example, row) for example in examples]
     found = [
         answer(model, collator.infer([example], [text]), collator, entry(DATASET))
         for example, text in zip(examples, texts, strict=True)

@@ -169,7 +169,7 @@ def _ask(
         model,
         collator,
         entry(examples[0].dataset),
-        instruction=partial(evaluation_text, tags=row == "multitask_tagged_tags"),
+        instruction=partial(evaluation_text, row=row),
         batch_size=size,
         num_beams=config.evaluate.num_beams,
         repetition_penalty=config.evaluate.repetition_penalty,
