@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import ndcg_score, roc_auc_score
 
-from workbench.data.catalog import CATALOG, metric_of
+from workbench.data.catalog import CATALOG, entry, for_suite
+from workbench.data.tokens import TARGET_TOKENS
 from workbench.evaluate import metrics
 from workbench.evaluate.metrics.ranking import rank_of
 from workbench.records import Example, Prediction
@@ -170,15 +171,22 @@ def test_scienceqa_by_subject_context_and_grade():
 
 
 def test_only_the_official_suite_is_scored_with_the_quirks():
-    official = {e.name: metric_of(e.name, "official") for e in CATALOG}
-    assert {name: metric for name, metric in official.items() if metric != metric_of(name, "micro")} == {
+    official = {e.name: for_suite(e.name, "official").metric for e in CATALOG}
+    assert {name: metric for name, metric in official.items() if metric != entry(name).metric} == {
         "vqav2": "vqa_accuracy_official",
         "okvqa": "vqa_accuracy_lavis",
         "vizwiz": "vqa_accuracy_vizwiz",
         "textvqa": "vqa_accuracy_evalai",
     }
-    assert all(metric_of(e.name, "micro") == e.metric for e in CATALOG)
     people = tuple(["two"] * 9 + ["three"])
     said = [Prediction(Example("okvqa", "0", "0", ("a.png",), people), "Question:", "two")]
-    assert metrics.score(metric_of("okvqa", "micro"), said).value == 100
-    assert metrics.score(metric_of("okvqa", "official"), said).value == 0
+    assert metrics.score(for_suite("okvqa", "micro").metric, said).value == 100
+    assert metrics.score(for_suite("okvqa", "official").metric, said).value == 0
+
+
+def test_only_the_official_suite_leaves_room_for_peoples_answers():
+    assert all(for_suite(e.name, "micro") is e for e in CATALOG)
+    room = {e.name: for_suite(e.name, "official").max_new_tokens for e in CATALOG}
+    assert {room[f"llava_{kind}"] for kind in ("conversation", "detail", "reasoning")} == {TARGET_TOKENS}
+    assert (room["ocrvqa"], room["vqav2"], room["coco_caption"]) == (32, 10, 30)
+    assert all(room[e.name] >= e.max_new_tokens for e in CATALOG)

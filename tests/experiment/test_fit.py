@@ -16,6 +16,7 @@ from small_world import CONFIG
 
 from workbench import code, files, tracking
 from workbench.config import changed
+from workbench.data.catalog import BY_NAME
 from workbench.data.encoder import Encoder, encode
 from workbench.data.features import FeatureStoreError
 from workbench.data.templates import TemplateError
@@ -96,14 +97,28 @@ def test_templates_that_cannot_be_used_are_named_before_anything_is_trained(worl
 def test_validation_asks_as_many_at_once_as_training_reads(world, monkeypatch):
     asked = []
 
-    def noted(*given, batch_size, **more):
-        asked.append(batch_size)
-        return answers(*given, batch_size=batch_size, **more)
+    def noted(model, collator, row, *given, batch_size, **more):
+        asked.append((batch_size, row is BY_NAME[row.name]))
+        return answers(model, collator, row, *given, batch_size=batch_size, **more)
 
     answers = fitting.answers
     monkeypatch.setattr(fitting, "answers", noted)
     fit(changed(CONFIG, {"train.accumulate_steps": 2, "train.steps": 2}), "instruct", world)
-    assert set(asked) == {2}
+    assert set(asked) == {(2, True)}
+
+
+def test_validation_of_the_official_suite_leaves_room_for_its_answers(world, monkeypatch):
+    room = {}
+
+    def noted(model, collator, row, *given, **more):
+        room[row.name] = row.max_new_tokens
+        return answers(model, collator, row, *given, **more)
+
+    answers = fitting.answers
+    monkeypatch.setattr(fitting, "answers", noted)
+    wanted = {"suite": "official", "data.held_in": ["ocrvqa"], "train.steps": 2}
+    fit(changed(CONFIG, wanted), "instruct", world)
+    assert room == {"ocrvqa": 32}
 
 
 def die_at(world: Path, home: Path, step: int) -> None:

@@ -85,6 +85,22 @@ def test_a_killed_examination_goes_on_where_it_was(examined, world, home, monkey
     pd.testing.assert_frame_equal(again, pd.read_parquet(examined / "predictions.parquet"))
 
 
+def test_the_official_suite_is_another_examination_with_room_for_its_answers(world, monkeypatch):
+    room = []
+
+    def noted(model, collator, row, examples, **more):
+        room.append((row.name, row.max_new_tokens))
+        return answers(model, collator, row, examples, **more)
+
+    answers = scoring.answers
+    monkeypatch.setattr(scoring, "answers", noted)
+    wanted = {"evaluate.datasets": ["ocrvqa"], "evaluate.blind": False}
+    micro = score(changed(CONFIG, wanted), "blip2", world)
+    official = score(changed(CONFIG, wanted | {"suite": "official"}), "blip2", world)
+    assert list(dict.fromkeys(room)) == [("ocrvqa", 8), ("ocrvqa", 32)]
+    assert Record.read(micro).hashes["catalogue"] != Record.read(official).hashes["catalogue"]
+
+
 def test_tags_are_shown_only_to_the_row_that_asks_with_them(world, monkeypatch):
     monkeypatch.setattr(scoring, "BY_NAME", {"vqav2": BY_NAME["vqav2"]})
     tuned = fit(changed(CONFIG, {"train.steps": 3}), "multitask_tagged", world)

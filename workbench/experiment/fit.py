@@ -22,7 +22,7 @@ from workbench import files, tracking
 from workbench.batch import Batch
 from workbench.config import Config
 from workbench.data.augment import FreshViews
-from workbench.data.catalog import HELD_IN, entry
+from workbench.data.catalog import HELD_IN, for_suite
 from workbench.data.features import FeatureStore
 from workbench.data.mixture import Mixture
 from workbench.data.prepare import load_examples
@@ -101,7 +101,7 @@ def signed(config: Config, recipe: Recipe, root: Path, after: str = "") -> dict[
         "config": files.digest(tuned),
         "start": record.folder_hash(record.start_folder(config, root)),
         **record.data_hashes(root, config, datasets, ("train", "val")),
-        "catalogue": record.rows_hash(datasets),
+        "catalogue": record.rows_hash(datasets, config.suite),
         "code": record.code_hash("workbench.experiment.fit"),
         **({"after": after} if after else {}),
     }
@@ -232,16 +232,17 @@ class _Run:
         rank, world = self.accelerator.process_index, self.accelerator.num_processes
         at_once = max(1, self.config.train.batch_size // (world * self.config.train.accumulate_steps))
         for name, examples in self.validation.items():
+            row = for_suite(name, self.config.suite)
             said = answers(
                 self.model,
                 self.collator,
-                entry(name),
+                row,
                 examples[rank::world],
                 partial(evaluation_text, row=self.recipe),
                 batch_size=at_once,
                 num_beams=1,
             )
-            scores[f"val/{name}"] = score(entry(name).metric, gather_object(said)).value
+            scores[f"val/{name}"] = score(row.metric, gather_object(said)).value
         mean = statistics.fmean(scores.values())
         if self.progress.best_score is None or mean > self.progress.best_score:
             if self.accelerator.is_main_process:

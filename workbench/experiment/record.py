@@ -22,7 +22,7 @@ import torch
 
 from workbench import code, files
 from workbench.config import Config
-from workbench.data.catalog import BY_NAME, DOWNSTREAM, HELD_IN, entry
+from workbench.data.catalog import BY_NAME, DOWNSTREAM, HELD_IN, Suite, entry, for_suite
 from workbench.data.encoder import Encoder
 from workbench.records import Split
 
@@ -220,10 +220,10 @@ def folder_hash(folder: Path) -> str:
     return files.digest({path.relative_to(folder).as_posix(): files.file_sha256(path) for path in paths})
 
 
-def rows_hash(datasets: Iterable[str]) -> str:
+def rows_hash(datasets: Iterable[str], suite: Suite) -> str:
     """What the catalogue says about datasets, but for the metric: it decides no weight and no answer."""
-    rows = {name: {k: v for k, v in asdict(entry(name)).items() if k != "metric"} for name in datasets}
-    return files.digest(rows)
+    rows = {name: asdict(for_suite(name, suite)) for name in datasets}
+    return files.digest({name: {k: v for k, v in row.items() if k != "metric"} for name, row in rows.items()})
 
 
 def code_hash(*modules: str) -> str:

@@ -20,7 +20,7 @@ from filelock import FileLock
 
 from workbench import files, tracking
 from workbench.config import Config
-from workbench.data.catalog import BY_NAME, Suite, entry, metric_of
+from workbench.data.catalog import BY_NAME, Suite, for_suite
 from workbench.data.collate import Collator
 from workbench.data.prepare import load_examples
 from workbench.data.templates import evaluation_text
@@ -102,7 +102,7 @@ def signed(config: Config, row: Row, root: Path, weights: Path | None) -> dict[s
         "start": record.folder_hash(record.start_folder(config, root)),
         **record.data_hashes(root, config, datasets, (config.evaluate.split,)),
         "weights": files.file_sha256(weights) if weights else "",
-        "catalogue": record.rows_hash(datasets),
+        "catalogue": record.rows_hash(datasets, config.suite),
         "code": record.code_hash("workbench.experiment.answers", "workbench.data.templates"),
     }
 
@@ -113,8 +113,9 @@ def rescore(folder: Path, suite: Suite) -> list[dict[str, Any]]:
     lines: list[dict[str, Any]] = []
     for name in (name for name in BY_NAME if (folder / "answers" / f"{name}.parquet").is_file()):
         said = pd.read_parquet(folder / "answers" / f"{name}.parquet")
+        metric = for_suite(name, suite).metric
         for blind, part in said.groupby("blind", sort=True):
-            result = metrics.score(metric_of(name, suite), [_prediction(r) for r in part.to_dict("records")])
+            result = metrics.score(metric, [_prediction(r) for r in part.to_dict("records")])
             frames.append(part.assign(score=list(result.per_example)))
             lines.append(
                 {
@@ -168,7 +169,7 @@ def _ask(
         answers,
         model,
         collator,
-        entry(examples[0].dataset),
+        for_suite(examples[0].dataset, config.suite),
         instruction=partial(evaluation_text, row=row),
         batch_size=size,
         num_beams=config.evaluate.num_beams,
