@@ -53,6 +53,15 @@ def test_prompts_of_decoders_are_padded_on_the_left_and_targets_on_the_right():
     assert batch.target_ids.tolist() == [ids("a", "cat", "</s>"), ids("</s>", "<pad>", "<pad>")]
 
 
+@pytest.mark.parametrize("candidates", [(), ("yes", "no")])
+def test_only_training_cuts_the_language_models_prompt_where_the_qformer_ends(candidates):
+    asked = [example(1, candidates=candidates)]
+    long = ["red " * 300]
+    trained, answered = collator().train(asked, long, ["cat"]), collator().infer(asked, long)
+    assert (trained.prompt_ids.shape[1], answered.prompt_ids.shape[1]) == (128, 301)
+    assert trained.qformer_ids.shape[1] == answered.qformer_ids.shape[1] == 128
+
+
 def test_the_constant_form_hides_the_instruction_from_the_qformer_alone():
     aware = collator().infer([example(1), example(2)], ["red cat", "cat"])
     constant = collator(form="empty").infer([example(1), example(2)], ["red cat", "cat"])

@@ -33,14 +33,15 @@ def test_an_empty_instruction_leaves_special_tokens_only(tokenizers):
     assert tokenizers.target_ids("") == (END,)
 
 
-@given(st.lists(st.sampled_from(WORDS), max_size=400))
+@given(st.lists(st.sampled_from(WORDS), max_size=600))
 @settings(max_examples=30, deadline=None)
 def test_long_texts_keep_the_end_of_an_instruction_and_the_beginning_of_a_target(tokenizers, words):
     text = " ".join(words)
     qformer, language = [QFORMER[word] for word in words], [LANGUAGE[word] for word in words]
     assert tokenizers.qformer_ids(text) == (CLS, *qformer[-126:], SEP)
-    ends = (BEGIN, *language[-127:]) if tokenizers.decoder_only else (*language[-127:], END)
-    assert tokenizers.prompt_ids(text) == ends
+    for prompt, most in ((tokenizers.prompt_ids, 127), (tokenizers.asked_ids, 511)):
+        ends = (BEGIN, *language[-most:]) if tokenizers.decoder_only else (*language[-most:], END)
+        assert prompt(text) == ends
     assert tokenizers.target_ids(text) == (*language[:255], END)
 
 

@@ -89,8 +89,9 @@ class Collator:
         qformer_ids, qformer_mask = _pad(
             list(map(self.tokenizers.qformer_ids, read)), self.tokenizers.qformer.pad_token_id
         )
+        prompts = self.tokenizers.asked_ids if targets is None else self.tokenizers.prompt_ids
         prompt_ids, prompt_mask = self._pad(
-            list(map(self.tokenizers.prompt_ids, instructions)), left=self.tokenizers.decoder_only
+            list(map(prompts, instructions)), left=self.tokenizers.decoder_only
         )
         return Batch(
             features, qformer_ids, qformer_mask, prompt_ids, prompt_mask,

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 from transformers import AutoConfig, PreTrainedTokenizerFast
 
 # LAVIS blip2_t5_instruct.py / blip2_vicuna_instruct.py: max_txt_len and max_output_txt_len
 QFORMER_TOKENS = 128  # truncated left
-PROMPT_TOKENS = 128  # truncated left
+PROMPT_TOKENS = 128  # in training, truncated left
 TARGET_TOKENS = 256  # truncated right, the end token always kept
+# LAVIS cuts no prompt of the language model when it generates or ranks; a limit bounds what one text can take
+ASKED_TOKENS = 512  # truncated left
 _CACHED_TEXTS = 1 << 16  # instructions repeat: templates, candidate lists, evaluation of many arms
 
 Ids = tuple[int, ...]
@@ -24,8 +26,9 @@ class Tokenizers:
         qformer, language: transformers' fast tokenizers.
         decoder_only: whether prompts are padded on the left and begin with the beginning-of-text
             token, as Llama's are; otherwise they end in the end token, as T5's do.
-        qformer_ids, prompt_ids, target_ids: text -> ids, cached. Q-Former text has the tokenizer's own
-            special tokens, so that an empty instruction is [CLS] [SEP]; targets end in the end token.
+        qformer_ids, prompt_ids, asked_ids, target_ids: text -> ids, cached. Q-Former text has the tokenizer's
+            own special tokens, so that an empty instruction is [CLS] [SEP]; prompts are the language model's
+            instructions in training, asked ones those to be answered; targets end in the end token.
     """
 
     def __init__(
@@ -56,7 +59,8 @@ class Tokenizers:
         self.qformer, self.language, self.decoder_only = qformer, language, decoder_only
         cached: Callable[[Callable[[str], Ids]], Callable[[str], Ids]] = lru_cache(maxsize=_CACHED_TEXTS)
         self.qformer_ids = cached(self._qformer_ids)
-        self.prompt_ids = cached(self._prompt_ids)
+        self.prompt_ids = cached(partial(self._prompt_ids, most=PROMPT_TOKENS))
+        self.asked_ids = cached(partial(self._prompt_ids, most=ASKED_TOKENS))
         self.target_ids = cached(self._target_ids)
 
     @classmethod
@@ -87,12 +91,12 @@ class Tokenizers:
     def _qformer_ids(self, text: str) -> Ids:
         return tuple(self.qformer(text, truncation=True, max_length=QFORMER_TOKENS).input_ids)
 
-    def _prompt_ids(self, text: str) -> Ids:
+    def _prompt_ids(self, text: str, most: int) -> Ids:
         first, last = self.language.bos_token_id, self.language.eos_token_id
         ids = _ids(self.language, text)
         if not self.decoder_only:
-            return (*ids[1 - PROMPT_TOKENS :], last)
-        return ids[-PROMPT_TOKENS:] if first is None else (first, *ids[1 - PROMPT_TOKENS :])
+            return (*ids[1 - most :], last)
+        return ids[-most:] if first is None else (first, *ids[1 - most :])
 
     def _target_ids(self, text: str) -> Ids:
         return (*_ids(self.language, text)[: TARGET_TOKENS - 1], self.language.eos_token_id)
