@@ -8,10 +8,10 @@ from hashlib import sha256
 import numpy as np
 import official_root
 import pytest
-from PIL import Image
+from PIL import EpsImagePlugin, Image
 
 from workbench.data import images
-from workbench.data.images import ImageError, close_archives, content_key, holds, open_image
+from workbench.data.images import FORMATS, ImageError, close_archives, content_key, holds, open_image
 
 
 def encoded(seed=0, kind="PNG", mode="RGB"):
@@ -55,6 +55,19 @@ def test_every_truncation_that_loses_pixels_is_refused(root, kind):
         (root / "cut").write_bytes(data[:length])
         with pytest.raises(ImageError, match="cut"):
             open_image(root, "cut")
+
+
+@pytest.mark.parametrize("kind", [*FORMATS, "MPO"])
+def test_pictures_of_these_formats_are_read_whatever_they_are_called(root, kind):
+    (root / "any.jpg").write_bytes(encoded(kind=kind))
+    assert open_image(root, "any.jpg").size == (10, 12)
+
+
+def test_a_program_that_is_called_a_picture_is_not_run(root, monkeypatch):
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", None)  # would be called
+    (root / "eps.jpg").write_bytes(encoded(kind="EPS"))
+    with pytest.raises(ImageError, match=r"eps\.jpg is truncated or none of JPEG, .*; restore the file"):
+        open_image(root, "eps.jpg")
 
 
 def test_a_flipped_byte_in_a_png_is_refused(root):

@@ -22,6 +22,8 @@ from workbench.files import read_json
 
 LARGEST_FILE = 256 * 1024 * 1024  # bytes of one encoded picture, unpacked if it lies in an archive
 LARGEST_PICTURE = 100_000_000  # pixels: 300 MB decoded
+# told from a picture's bytes, whatever it is called; left to itself PIL gives EPS, a program, to Ghostscript
+FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF")  # MPO comes as JPEG
 _OPEN_ARCHIVES = 16
 _REMEDY = "restore the file or rerun the stage prepare"
 # what PIL's decoders are known to raise over damaged bytes
@@ -69,21 +71,22 @@ def decode(data: bytes, name: str) -> Image.Image:
         ImageError: when the bytes are not one whole picture.
     """
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             if image.width * image.height > LARGEST_PICTURE:
                 raise ImageError(
                     f"image {name} unpacks to {image.width} x {image.height} pixels; "
                     f"shrink it below {LARGEST_PICTURE} or remove it"
                 )
             image.verify()  # checksums and structure; leaves the image unusable
-        with Image.open(io.BytesIO(data)) as image:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             return image.convert("RGB")
     except ImageError:
         raise
     except Image.DecompressionBombError as error:
         raise ImageError(f"image {name} unpacks to too much ({error}); shrink or remove it") from error
     except _DAMAGED as error:
-        raise ImageError(f"image {name} is truncated or not a picture ({error}); {_REMEDY}") from error
+        known = ", ".join(FORMATS)
+        raise ImageError(f"image {name} is truncated or none of {known} ({error}); {_REMEDY}") from error
 
 
 def content_key(root: Path, ref: str) -> str:
