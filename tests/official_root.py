@@ -305,7 +305,9 @@ def _others(root: Path) -> None:
         "4": {**problem, "split": "test", "hint": "A hint.\nWith a line."},
         "5": {**problem, "split": "test", "image": None},
         "6": {**problem, "split": "val", "subject": "social science"},
+        "7": {**problem, "split": "train"},
     }
+    picture(root, "scienceqa/images/train/7/image.png")
     picture(root, "scienceqa/images/test/4/image.png")
     picture(root, "scienceqa/images/val/6/image.png")
     write(root, "scienceqa/problems.json", problems)
@@ -379,7 +381,7 @@ SIZES: dict[str, dict[str, int]] = {
     "gqa": {"test": 2},
     "vsr": {"val": 2, "test": 2},
     "iconqa": {"val": 2, "test": 2},
-    "scienceqa": {"val": 1, "test": 1},
+    "scienceqa": {"train": 1, "val": 1, "test": 1},
     "hatefulmemes": {"test": 3},
     "visdial": {"test": 20},
     "msvd_qa": {"val": 3, "test": 3},

@@ -15,9 +15,10 @@ from PIL import Image
 from workbench.config import Config, changed
 from workbench.data.images import open_image
 from workbench.data.official import hub
+from workbench.data.official.check import Check, lines
 from workbench.data.official.releases import RELEASES
 from workbench.data.official.rows import DataFault
-from workbench.data.prepare import load_examples, prepare
+from workbench.data.prepare import load_examples, prepare, read_manifest
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 
@@ -119,6 +120,28 @@ def test_a_picture_that_many_questions_show_is_kept_once(tmp_path):
     examples = list(hub.examples(tmp_path, "okvqa", "test", tmp_path / "okvqa_test.zip"))
     assert {example.image_id for example in examples} == {"coco/000000000103"}
     assert len({example.images for example in examples}) == 1
+
+
+def test_what_a_copy_lacks_is_read_from_the_official_files_or_left_out(tmp_path):
+    rows = [
+        {"question_id": 1030 + k, "question": "What?", "answers": ["tea"] * 10, "image": encoded(3)}
+        for k in range(3)
+    ]
+    repository(tmp_path, "OK-VQA", {"default": ("val2014", rows, ["image"])})
+    official_root.write(tmp_path, "hub.json", {"okvqa": {"repo": "hub/OK-VQA"}})
+    out = tmp_path / "out/prepared"
+    asked = prepared(tmp_path, "okvqa")
+    assert read_manifest(out)["datasets"] == {"okvqa": {"val": 3, "test": 3}}
+    lacking = "\n".join(lines(Check(tmp_path).dataset("okvqa")))
+    assert "okvqa/OpenEnded_mscoco_train2014_questions.json: is missing (for tuning only); get it" in lacking
+    official_root._vqa(tmp_path, "okvqa", "", bom=True)
+    official_root.picture(tmp_path, "coco/train2014/COCO_train2014_000000000100.jpg")
+    assert prepared(tmp_path, "okvqa") == asked
+    assert read_manifest(out)["datasets"] == {"okvqa": {"train": 3, "val": 3, "test": 3}}
+    (picture,) = {example.images for example in load_examples(out, "okvqa", "train")}
+    assert open_image(out, *picture).size == (64, 48)
+    (line,) = lines(Check(tmp_path).dataset("okvqa"))
+    assert line.startswith("present  okvqa  train 3, from the hub: hub/OK-VQA; its pictures are checked")
 
 
 def test_one_of_ten_answers_may_be_empty_and_not_all(tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -158,6 +159,15 @@ def test_missing_files_are_all_named_at_once(home, small):
 def test_held_out_development_data_may_be_missing(home, small):
     (home / "official/vsr/dev.jsonl").unlink()
     assert run(home, data__datasets=["vsr"])["datasets"] == {"vsr": {"test": 2}}
+
+
+def test_scienceqas_training_problems_may_be_missing(home, small):
+    examples = {"train": 1, "val": 1, "test": 1}
+    assert run(home, data__datasets=["scienceqa"])["datasets"] == {"scienceqa": examples}
+    (learnt,) = load_examples(home / "data/prepared", "scienceqa", "train")
+    assert learnt.images == ("scienceqa/images/train/7/image.png",)
+    shutil.rmtree(home / "official/scienceqa/images/train")
+    assert run(home, data__datasets=["scienceqa"])["datasets"] == {"scienceqa": {"val": 1, "test": 1}}
 
 
 @pytest.mark.parametrize(

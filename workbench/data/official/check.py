@@ -14,7 +14,7 @@ from typing import Literal
 from workbench.data.catalog import BY_NAME
 from workbench.data.images import ImageError, open_image
 from workbench.data.official import vetting, video
-from workbench.data.official.hub import pinned
+from workbench.data.official.hub import gives, pinned
 from workbench.data.official.hygiene import EXCEPTED, NOTHING, Album, Looked, Looks, look
 from workbench.data.official.lookup import Seen
 from workbench.data.official.pictures import source_of, video_of
@@ -23,6 +23,7 @@ from workbench.data.official.rows import DataFault
 from workbench.records import Example, Split
 
 SHOWN = 20  # faults of a dataset; the others are counted
+_USES: dict[tuple[Split, ...], str] = {("train",): "tuning", ("val",): "development"}
 State = Literal["present", "partial", "missing"]
 
 
@@ -64,22 +65,23 @@ class Check:
         self.pinned = pinned(root)
 
     def dataset(self, name: str) -> Finding:
-        """Reads everything of a dataset once; one that hub.json names is not looked at."""
+        """Reads everything of a dataset once; what it takes from the hub is not looked at."""
         release, finding = RELEASES[name], Finding(name)
-        if name in self.pinned:
-            pin = self.pinned[name]
-            finding.state, finding.origin = "present", f"{pin['repo']} {pin.get('revision') or ''}".strip()
-            return finding
         seen = Seen()
         there = 0
+        if name in self.pinned:
+            pin = self.pinned[name]
+            finding.origin, there = f"{pin['repo']} {pin.get('revision') or ''}".strip(), 1
         for archive in archives(self.root, release):
             for fault in archive_faults(self.root, archive):
                 finding.note(fault)
         for part, splits in _parts(release):
+            if gives(self.root, name, splits[0]):
+                continue
             absent = missing(self.root, part)
             for file in absent:
-                development = splits == ("val",) and not BY_NAME[name].held_in
-                use = " (for development only)" if development else ""
+                spare = finding.origin or not BY_NAME[name].held_in
+                use = f" (for {_USES[splits]} only)" if spare and splits in _USES else ""
                 finding.note(DataFault(file, "", f"is missing{use}", "get it from the address below"))
             there += len(part.files) - len(absent)
             if not absent:
@@ -211,15 +213,14 @@ def archive_faults(root: Path, file: str) -> Iterator[DataFault]:
 def lines(finding: Finding) -> Iterator[str]:
     """A finding for people to read."""
     release = RELEASES[finding.dataset]
-    sizes = ", ".join(
+    found = [
         f"{split} {size:,}" + (f" of {part.examples:,}" if part.fewer and size < part.examples else "")
         for split, size in finding.sizes.items()
         for part in (release.parts[split],)
-    )
-    sizes += f"from the hub: {finding.origin}; its pictures are checked when it is prepared" * bool(
-        finding.origin
-    )
-    yield f"{finding.state:8} {finding.dataset}{'  ' + sizes if sizes else ''}"
+    ]
+    if finding.origin:
+        found.append(f"from the hub: {finding.origin}; its pictures are checked when it is prepared")
+    yield f"{finding.state:8} {finding.dataset}{'  ' if found else ''}{', '.join(found)}"
     for fault in finding.faults:
         yield f"           {fault}"
     if finding.more:

@@ -56,6 +56,11 @@ def pinned(root: Path) -> dict[str, dict[str, str]]:
     return found
 
 
+def gives(root: Path, dataset: str, split: Split) -> bool:
+    """Whether a split is read from the hub; one that a copy lacks is read from the official files."""
+    return dataset in pinned(root) and split in COPIES[dataset].splits
+
+
 def pin(root: Path, dataset: str) -> str:
     """Writes the newest revision of a dataset's copy into hub.json, for good, and returns it.
 

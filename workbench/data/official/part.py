@@ -79,7 +79,7 @@ def write_part(part: Part) -> dict[str, Any]:
         "fingerprint": wanted,
         "examples": write_examples(part.out / f"{part.name}.parquet", examples, AT_ONCE),
         "videos": sorted(tally.clips),
-        "archives": [_archive(part)] if part.dataset in hub.pinned(part.root) else [],
+        "archives": [_archive(part)] if _from_hub(part) else [],
         "missing": tally.missing,
     }
     if tally.answers:
@@ -208,8 +208,12 @@ def _archive(part: Part) -> str:
     return f"hub/{part.dataset}_{part.split}.zip"
 
 
+def _from_hub(part: Part) -> bool:
+    return hub.gives(part.root, part.dataset, part.split)
+
+
 def _all(part: Part, lacking: Note) -> Iterator[Example]:
-    if part.dataset not in hub.pinned(part.root):
+    if not _from_hub(part):
         return vetting.examples(part.root, part.dataset, part.split, lacking, part.vocabulary)
     found = hub.examples(part.root, part.dataset, part.split, part.out / _archive(part))
     return vetting.vetted(found, hub.PINS)
@@ -231,8 +235,7 @@ def _drawn(part: Part, lacking: Note) -> Iterator[Example]:
             kept += 1
             yield example
         seen += 1
-    from_hub = part.dataset in hub.pinned(part.root)
-    file = hub.PINS if from_hub else file_of(part.root, part.dataset, part.split)
+    file = hub.PINS if _from_hub(part) else file_of(part.root, part.dataset, part.split)
     fault = vetting.counted(file, part.dataset, part.split, seen, part.allow_missing)
     if fault is not None:
         raise fault

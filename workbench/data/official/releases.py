@@ -92,6 +92,12 @@ def _video_qa(folder: str, val: int, test: int) -> Mapping[Split, Part]:
     }
 
 
+def _science(split: str, examples: int) -> Part:
+    """One file has all problems; a split is there when its pictures are."""
+    folder = f"scienceqa/images/{split}"
+    return Part(("scienceqa/problems.json", f"{folder}|{folder}.zip|scienceqa/images.zip"), examples)
+
+
 _VQAV2 = _vqa("vqav2", "v2_", 443_757, 214_354)
 _OKVQA = _vqa("okvqa", "", 9_009, 5_046)
 _AOKVQA_VAL = Part(("aokvqa/aokvqa_v1p0_val.json",), 1_145)
@@ -169,7 +175,7 @@ _TABLE = (
         ("iconqa/val/choose_txt", "iconqa/test/choose_txt"), "CC BY-NC-SA 4.0", "https://iconqa.github.io",
         note="multi-text-choice: a folder per question, with data.json and image.png",
     ),
-    Release("scienceqa", {"val": Part(("scienceqa/problems.json",), 2_097), "test": Part(("scienceqa/problems.json",), 2_017)}, ("scienceqa/images/val", "scienceqa/images/test"), "CC BY-NC-SA 4.0", "https://github.com/lupantech/ScienceQA", note="problems with an image context only"),
+    Release("scienceqa", {"train": _science("train", 6_218), "val": _science("val", 2_097), "test": _science("test", 2_017)}, ("scienceqa/images/train", "scienceqa/images/val", "scienceqa/images/test"), "CC BY-NC-SA 4.0", "https://github.com/lupantech/ScienceQA", note="problems with an image context only; train is for fine-tuning"),
     Release("hatefulmemes", {"test": Part(("hatefulmemes/dev_seen.jsonl", "hatefulmemes/dev_unseen.jsonl"), 1_040)}, ("hatefulmemes/img",), "Facebook's research licence", "https://ai.meta.com/tools/hatefulmemes", note="both validation files, 500 and 540; 400 memes are in both, so 640 are distinct"),
     Release("visdial", {"test": Part(("visdial/visdial_1.0_val.json",), 20_640, 0.0, ("visdial/visdial_1.0_val_dense_annotations.json",))}, ("visdial/VisualDialog_val2018",), _CC_BY, "https://visualdialog.org/data", note="2,064 dialogues of ten rounds; the images may be in held-in training, as the paper says"),
     Release("msvd_qa", _video_qa("msvd_qa", 6_415, 13_157), ("msvd_qa/videos",), "MIT (questions); MSVD terms (videos)", "https://github.com/xudejing/video-question-answering; videos: https://www.cs.utexas.edu/~ml/clamp/videoDescription", note="candidates are the data.answer_vocabulary (1,000) most frequent training answers"),

@@ -76,7 +76,8 @@ def _noted(parts: Sequence[Part], states: Sequence[dict[str, Any]], what: str) -
 def _parts(config: Config, entries: Iterable[Entry], root: Path, out: Path, before: Path) -> list[Part]:
     """What has to be written, the longest first; the files are there.
 
-    A held-out dataset's val is for development: it is left out where its files are missing.
+    A held-out dataset's val is for development and its train for fine-tuning: they are left out where their
+    files are missing, and so is what a copy on the hub lacks.
 
     Raises:
         PreparedError: naming every file that is missing.
@@ -86,8 +87,8 @@ def _parts(config: Config, entries: Iterable[Entry], root: Path, out: Path, befo
     pinned = hub.pinned(root)
     for entry in entries:
         for split, release in RELEASES[entry.name].parts.items():
-            absent = [] if entry.name in pinned else missing(root, release)
-            if absent and split == "val" and not entry.held_in:
+            absent = [] if hub.gives(root, entry.name, split) else missing(root, release)
+            if absent and split != "test" and (not entry.held_in or entry.name in pinned):
                 continue
             lacking = dict.fromkeys(absent, entry.name) | lacking
             share = config.data.size_scale if split == "train" else 1.0
