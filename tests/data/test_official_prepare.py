@@ -13,6 +13,7 @@ from pathlib import Path
 import official_root
 import pytest
 
+from workbench import code
 from workbench.config import Config, changed
 from workbench.data.images import open_image
 from workbench.data.official import part as parts
@@ -107,6 +108,37 @@ def test_finished_parts_are_not_made_again(home, small, monkeypatch):
     os.utime(home / "official/gqa/testdev_balanced_questions.json", ns=(1, 1))
     with pytest.raises(AssertionError, match="made again"):
         run(home, data__datasets=["gqa"])
+
+
+@pytest.fixture
+def hashed(monkeypatch):
+    """The modules of data/ whose code is hashed, as far as they are from here on."""
+    found, meaning = set(), code._meaning
+
+    def noted(path):
+        found.add(code.name_of(path).removeprefix("workbench.data."))
+        return meaning(path)
+
+    monkeypatch.setattr(code, "_meaning", noted)
+    return found
+
+
+def test_a_part_follows_from_the_code_that_decides_its_contents(hashed):
+    parts._common.__wrapped__()
+    deciding = {"candidates", "images", "prepare", "micro.sampling"}
+    deciding |= {f"official.{name}" for name in ("copies", "hub", "part", "vetting", "video", "releases", "vqa")}
+    assert deciding <= hashed
+    assert not {"catalog", "micro.render", "sources.gqa"} & hashed, "else every edit makes all again"
+    assert {"gqa.py", "reading.py"} <= set(parts._code("gqa")[0])
+
+
+def test_a_clip_follows_from_how_its_frames_are_taken(home, hashed, monkeypatch):
+    video._code.__wrapped__()
+    assert hashed == {"official.video"}
+    root, clip = home / "official", "ivqa/videos/-abc_12.mp4"
+    before = video.stamp(root, clip)
+    monkeypatch.setattr(video, "FRAMES", 8)
+    assert video.stamp(root, clip) != before
 
 
 def test_an_interrupted_run_goes_on_and_leaves_what_was_there(home, small, monkeypatch):

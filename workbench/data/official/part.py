@@ -148,10 +148,23 @@ def _fingerprint(part: Part) -> str:
 
 
 @functools.cache
-def _code(dataset: str) -> dict[str, str]:
-    """The files that a dataset is read with, without the micro world."""
+def _code(dataset: str) -> list[Any]:
+    """The files that a dataset is read with, and what all of them are vetted, drawn and written with."""
     reached = code.closure(f"workbench.data.sources.{dataset}")
-    return {path.name: file_sha256(path) for path in reached if path.parent.name in ("official", "sources")}
+    own = {path.name: file_sha256(path) for path in reached if path.parent.name in ("official", "sources")}
+    return [own, _common()]
+
+
+@functools.cache
+def _common() -> str:
+    """The code that decides about every dataset.
+
+    The datasets' own modules and the micro world do not, but for the drawing; what is taken from the
+    configuration and the catalogue is in the fingerprint.
+    """
+    others = [path for name in ("micro", "sources") for path in (code.PACKAGE / "data" / name).glob("*.py")]
+    without = {*map(code.name_of, others), "workbench.config", "workbench.data.catalog"}
+    return code.digest([__name__], without=without - {stream.__module__})
 
 
 def _state(path: Path) -> list[Any]:

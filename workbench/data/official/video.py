@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import zipfile
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from typing import Any
 
 from PIL import Image
 
+from workbench import code
 from workbench.data.images import LARGEST_PICTURE, inside
 from workbench.data.official.extras import extra
 from workbench.data.official.pictures import FRAMES
@@ -69,9 +71,18 @@ def write_frames(root: Path, video: str, path: Path) -> None:
 
 
 def stamp(root: Path, video: str) -> bytes:
-    """What tells whether frames were made of the video as it is: its size and time of change."""
+    """What tells whether frames were made of the video as it is, in the way of today.
+
+    Its size and time of change, the number of frames, and this module.
+    """
     state = inside(root, video).stat()
-    return f"{state.st_size} {state.st_mtime_ns}".encode()
+    return f"{state.st_size} {state.st_mtime_ns} {FRAMES} {_code()}".encode()
+
+
+@functools.cache
+def _code() -> str:
+    reached = {code.name_of(path) for path in code.closure(__name__)}
+    return code.digest([__name__], without=reached - {__name__})
 
 
 def _length(container: Any, video: str) -> int:
