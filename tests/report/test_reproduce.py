@@ -135,6 +135,22 @@ def test_table3_takes_only_what_was_tuned_on_that_dataset(tmp_path):
     assert ours.against == "InstructBLIP (FlanT5-XXL)"
 
 
+def test_the_official_suites_test_of_aokvqa_is_the_papers_val(tmp_path):
+    tuned = {"data": {"downstream": "aokvqa"}, "evaluate": {"split": "test"}}
+    found = made("table3", examine(tmp_path / "a", shares={"aokvqa": [100, 0]}, suite="official", **tuned))
+    assert set(found.ours[0].found) == {"A-OKVQA_MC_val"}
+    assert any("A-OKVQA's test answers are not public" in note for note in found.notes)
+    micro = made("table3", examine(tmp_path / "b", shares={"aokvqa": [100, 0]}, **tuned))
+    assert set(micro.ours[0].found) == {"A-OKVQA_MC_test"}
+    assert not any("A-OKVQA" in note for note in micro.notes)
+
+
+def test_another_set_of_vizwiz_than_the_papers_is_said(tmp_path):
+    for called, said in (("official", True), ("micro", False)):
+        page = made("table1", examine(tmp_path / called, shares={"vizwiz": [0, 30]}, suite=called))
+        assert ("test-dev" in " ".join(page.notes)) == said
+
+
 def test_what_was_fine_tuned_belongs_into_table3_alone(tmp_path):
     tuned = examine(tmp_path / "a", shares={"okvqa": [40, 60]}, data={"downstream": "okvqa"})
     assert [made(table, tuned).ours for table in ("table1", "table2", "figure4")] == [[], [], []]
