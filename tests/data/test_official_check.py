@@ -303,10 +303,21 @@ def test_a_wrong_list_of_hub_copies_is_one_sentence(tmp_path, pins, says):
     assert says in str(done.exception)
 
 
-def test_a_library_that_is_not_installed_is_one_sentence(filled, small, monkeypatch):
+def test_without_a_library_the_rest_is_checked_and_what_was_left_out_is_said_once(
+    filled, small, monkeypatch, tmp_path
+):
     monkeypatch.setitem(sys.modules, "imagehash", None)
-    done = CliRunner().invoke(app, ["data", "check", str(filled), "gqa"])
-    assert str(done.exception) == "error: imagehash is not installed: run `pip install -e '.[official]'`"
+    code, said = checked(filled, "gqa", "vsr")
+    left = "left out: imagehash, which tells pictures that look alike, is not installed: run `pip install"
+    assert (code, said.splitlines()[1].strip()) == (0, f"{left} -e '.[official]'`")
+    assert said.count("imagehash") == 1
+    (tmp_path / "gqa").mkdir()
+    shutil.copy(filled / "gqa/testdev_balanced_questions.json", tmp_path / "gqa")
+    (tmp_path / "gqa/images").mkdir()
+    (tmp_path / "gqa/images/n161313.jpg").write_bytes(b"torn")
+    assert "n161313.jpg is truncated" in checked(tmp_path, "gqa")[1]
+    monkeypatch.setitem(sys.modules, "av", None)
+    assert "left out: av, which decodes videos, is not installed" in checked(filled, "ivqa")[1]
 
 
 def test_what_cannot_be_checked_is_one_sentence(tmp_path):

@@ -14,6 +14,7 @@ from typing import Literal
 from workbench.data.catalog import BY_NAME
 from workbench.data.images import ImageError, open_image
 from workbench.data.official import vetting, video
+from workbench.data.official.extras import NotInstalled
 from workbench.data.official.hub import gives, pinned
 from workbench.data.official.hygiene import EXCEPTED, NOTHING, Album, Looked, Looks, look
 from workbench.data.official.lookup import Seen
@@ -35,6 +36,7 @@ class Finding:
         sizes: split -> examples that could be read.
         origin: where on the hub it is taken from, "" for official files.
         faults: the first of them; more: how many others there are.
+        skipped: why something was not looked at, said once in a check.
     """
 
     dataset: str
@@ -43,6 +45,7 @@ class Finding:
     sizes: dict[Split, int] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
     more: int = 0
+    skipped: list[str] = field(default_factory=list)
 
     def note(self, fault: DataFault | str) -> None:
         """Takes a fault down."""
@@ -63,11 +66,12 @@ class Check:
         self.root, self.pictures, self.workers = root, pictures, workers
         self.album, self.looks = Album(), Looks()
         self.pinned = pinned(root)
+        self.lacking: set[str] = set()
 
     def dataset(self, name: str) -> Finding:
         """Reads everything of a dataset once; what it takes from the hub is not looked at."""
         release, finding = RELEASES[name], Finding(name)
-        seen = Seen()
+        seen, before = Seen(), set(self.lacking)
         there = 0
         if name in self.pinned:
             pin = self.pinned[name]
@@ -87,6 +91,7 @@ class Check:
             if not absent:
                 size = self._part(name, splits, finding, seen)
                 finding.sizes |= dict.fromkeys(splits, size)
+        finding.skipped = sorted(self.lacking - before)
         if there:
             finding.state = "partial" if finding.faults else "present"
         return finding
@@ -148,6 +153,8 @@ class Check:
             if clip is None:
                 return look(open_image(self.root, ref, own=True)), None
             video.frames(self.root, clip)
+        except NotInstalled as error:
+            self.lacking.add(str(error))
         except DataFault as error:
             return None, str(error)
         except ImageError as error:
@@ -221,6 +228,8 @@ def lines(finding: Finding) -> Iterator[str]:
     if finding.origin:
         found.append(f"from the hub: {finding.origin}; its pictures are checked when it is prepared")
     yield f"{finding.state:8} {finding.dataset}{'  ' if found else ''}{', '.join(found)}"
+    for sentence in finding.skipped:
+        yield f"           left out: {sentence}"
     for fault in finding.faults:
         yield f"           {fault}"
     if finding.more:
