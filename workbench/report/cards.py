@@ -106,10 +106,13 @@ def failures(study: Study, arm: str, datasets: Sequence[Dataset]) -> list[str]:
     listed = ", ".join(f"{d.title} {number(values[d])} ({metric(d.metric)})" for d in lowest)
     said.append(f"Lowest scores: {listed}.")
     unseen = []
-    for d, value in values.items():
-        blind = [study.blind[arm, seed, d.name] for seed in seeds if (arm, seed, d.name) in study.blind]
-        if blind and value - float(np.mean(blind)) < SIGHT:
-            unseen.append(f"{d.title} ({number(value)} with, {number(float(np.mean(blind)))} without)")
+    for d in values:
+        both = [seed for seed in seeds if (arm, seed, d.name) in study.blind]  # not every seed
+        if both:
+            sight = float(np.mean([study.value(arm, seed, d.name) for seed in both]))
+            blind = float(np.mean([study.blind[arm, seed, d.name] for seed in both]))
+            if sight - blind < SIGHT:
+                unseen.append(f"{d.title} ({number(sight)} with, {number(blind)} without)")
     if unseen:
         said.append(f"The picture adds less than {SIGHT:g} points on {', '.join(unseen)}.")
     shift = float(np.mean([study.looked[arm, seed].shift for seed in seeds]))
