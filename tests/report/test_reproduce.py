@@ -87,6 +87,14 @@ def test_a_seed_recorded_before_a_parameter_existed_is_of_the_same_row(tmp_path)
     assert [list(ours.group.seeds) for ours in made("table1", *folders).ours] == [[1, 2]]
 
 
+def test_a_seed_that_was_also_examined_without_the_picture_is_of_the_same_row(tmp_path):
+    blind = [(1, True), (2, False), (1, False)]  # the first seed by two studies
+    places = [
+        examine(tmp_path / f"{s}{b}", seed=s, weights=f"w{s}", evaluate={"blind": b}) for s, b in blind
+    ]
+    assert [group.seeds for group in groups(places)] == [[1, 2]]
+
+
 def test_the_counterpart_follows_the_language_model_or_what_is_asked(tmp_path):
     llama = examine(tmp_path / "a", row="blip2", model={"language_model": "llama"})
     assert made("table1", llama).ours[0].against == "BLIP-2 (Vicuna-7B)"
@@ -149,6 +157,27 @@ def test_another_set_of_vizwiz_than_the_papers_is_said(tmp_path):
     for called, said in (("official", True), ("micro", False)):
         page = made("table1", examine(tmp_path / called, shares={"vizwiz": [0, 30]}, suite=called))
         assert ("test-dev" in " ".join(page.notes)) == said
+
+
+@pytest.mark.parametrize("kind", ["cells", "runs"])
+def test_the_start_and_tuned_weights_are_different_beginnings(kind, tmp_path):
+    """The examinations' own records differ in the hash of the weights alone, which every seed has."""
+    data = {"data": {"downstream": "scienceqa"}, "shares": {"scienceqa": [0, 100]}}
+    folders = []
+    for seed in (1, 2):
+        for name, after in (("tuned", ""), ("fine_tuned", f"tuned{seed}"), ("fine_start", "")):
+            trained = record("tune", "instruct", 1.0) | {"name": "instruct", "kind": "tune", "seed": seed}
+            trained |= {"signature": f"{name}{seed}", "config": {"train": {"seed": seed}}}
+            trained["hashes"] = {"config": f"{seed}", **({"after": after} if after else {})}
+            trained["result"] = {"weights_sha256": f"{name}{seed}"}
+            if name != "tuned":
+                weights = f"{name}{seed}"
+                folders.append(examine(tmp_path / f"{name}@{seed}", seed=seed, weights=weights, **data))
+            place = f"{name}@{seed}/tune.json" if kind == "cells" else f"{name}{seed}/record.json"
+            files.write_json(tmp_path / place, trained)
+    found = groups(folders)
+    assert [(group.after, list(group.seeds)) for group in found] == [(True, [1, 2]), (False, [1, 2])]
+    assert len(made("table3", *folders).ours) == 2
 
 
 def test_what_was_fine_tuned_belongs_into_table3_alone(tmp_path):

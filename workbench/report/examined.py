@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ from workbench.report.study_cells import Asked
 from workbench.report.table import ReportError, evaluated
 
 FIELDS = ("kind", "name", "signature", "suite", "seed", "config", "hashes")
-RECORD, WEIGHTS = "record.json", "best.safetensors"
+TRAINED = ("data", "model", "train")  # sections of the configuration that weights follow from
+RECORD, TUNE, WEIGHTS = "record.json", "tune.json", "best.safetensors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,7 @@ class Group:
         signatures: one for each seed.
         asked: dataset -> metric and examples.
         shares: dataset -> (S, n) each example's score with the picture, seeds in the order of `seeds`.
+        after: whether their training began with weights of an earlier tuning, not with the start's.
     """
 
     row: str
@@ -41,6 +44,7 @@ class Group:
     folders: Sequence[Path]
     asked: Mapping[str, Asked]
     shares: Mapping[str, Floats]
+    after: bool
 
     def setting(self, name: str) -> Any:
         """A value of the configuration by its dotted name; None if the record has none."""
@@ -84,19 +88,51 @@ def groups(folders: Iterable[Path]) -> list[Group]:
             trained twice, or seeds that were not asked the same.
     """
     parts: dict[str, list[tuple[Path, Mapping[str, Any]]]] = {}
+    begun: dict[str, bool] = {}
+    trainings = cache(_trainings)
     seen = set()
     for folder in folders:
         record = _record(folder)
-        if record["signature"] in seen:
-            continue
-        seen.add(record["signature"])
-        train = {**record["config"].get("train", {}), "seed": None}
-        data = {**asdict(Data()), **record["config"].get("data", {})}  # earlier records lack younger fields
-        hashes = {key: value for key, value in record["hashes"].items() if key != "weights"}
-        same = [record["name"], {**record["config"], "train": train, "data": data}, hashes]
-        parts.setdefault(files.digest({"same": same}), []).append((folder, record))
-    made = [_group(sorted(part, key=lambda one: one[1]["seed"])) for part in parts.values()]
+        earlier = _earlier(record, trainings(folder.parent))
+        mark = files.digest({"same": _same(record, [*record["config"], "data", "train"]), "after": earlier})
+        asked = (mark, record["hashes"].get("weights") or record["signature"])
+        if asked not in seen:
+            seen.add(asked)
+            parts.setdefault(mark, []).append((folder, record))
+            begun[mark] = bool(earlier)
+    made = [
+        _group(sorted(part, key=lambda one: one[1]["seed"]), begun[mark]) for mark, part in parts.items()
+    ]
     return sorted(made, key=lambda group: list(METHODS).index(group.row))
+
+
+def _same(record: Mapping[str, Any], sections: Sequence[str]) -> list[Any]:
+    """What a record has in common with those of other seeds; of its configuration these sections."""
+    config = {name: record["config"].get(name, {}) for name in sections}
+    config["train"] = {**config["train"], "seed": None}
+    config["data"] = {**asdict(Data()), **config["data"]}  # earlier records lack younger fields
+    if record["hashes"].get("weights"):  # of some seeds also without the picture, which is left out here
+        config["evaluate"] = {**config.get("evaluate", {}), "blind": None}
+    hashes = {key: value for key, value in record["hashes"].items() if key not in ("config", "weights")}
+    return [record["name"], config, hashes]
+
+
+def _trainings(place: Path) -> list[Mapping[str, Any]]:
+    """The records of tuning in a folder's folders, by themselves or beside the examination of a cell."""
+    found = [files.read_json(path) for name in (RECORD, TUNE) for path in sorted(place.glob(f"*/{name}"))]
+    return [record for record in found if record.get("kind") == "tune"]
+
+
+def _earlier(record: Mapping[str, Any], trainings: Sequence[Mapping[str, Any]]) -> list[Any]:
+    """What tuned the weights that the examined model's own training began with; empty for the start's.
+
+    Where that record is not among the `trainings`, its signature stands for it, which is one for each seed.
+    """
+    weights = record["hashes"].get("weights")
+    own = [one for one in trainings if weights and one["result"].get("weights_sha256") == weights]
+    after = own[0]["hashes"].get("after") if own else None
+    before = [_same(one, TRAINED) for one in trainings if one["signature"] == after]
+    return before[:1] or ([after] if after else [])
 
 
 def _is_examination(folder: Path) -> bool:
@@ -119,7 +155,7 @@ def _record(folder: Path) -> Mapping[str, Any]:
     return record
 
 
-def _group(part: Sequence[tuple[Path, Mapping[str, Any]]]) -> Group:
+def _group(part: Sequence[tuple[Path, Mapping[str, Any]]], after: bool) -> Group:
     folders, records = [folder for folder, _ in part], [record for _, record in part]
     seeds = [int(record["seed"]) for record in records]
     if len(set(seeds)) < len(seeds):
@@ -145,6 +181,7 @@ def _group(part: Sequence[tuple[Path, Mapping[str, Any]]]) -> Group:
         folders=folders,
         asked={name: one for name, one in asked.items() if len(lines[name]) == len(folders)},
         shares={name: np.stack(found) for name, found in lines.items() if len(found) == len(folders)},
+        after=after,
     )
 
 
