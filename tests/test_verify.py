@@ -115,6 +115,17 @@ def test_every_edit_is_named_with_a_remedy(root, name, old, new, says):
     assert all("run `" in sentence or "rerun" in sentence for sentence in found)
 
 
+def test_a_page_without_what_its_figure_draws_from_says_so(root):
+    figure = root / "experiments/toy/figure.py"
+    figure.write_text(
+        "from workbench.report.study_own import NothingToDraw\n"
+        "def draw(outputs): raise NothingToDraw(f'{outputs} has no trials; run `workbench explore toy`')\n"
+    )
+    (found,) = wrong(root, "toy")
+    assert "toy.html is not what the records give" in found
+    assert found.endswith("outputs has no trials; run `workbench explore toy`")
+
+
 def test_a_missing_file_of_the_report_is_named(root):
     (root / "reports/studies/toy_card_full.md").unlink()
     (root / "reports/figures/figure4.svg").unlink()

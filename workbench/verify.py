@@ -19,7 +19,7 @@ from workbench.report.front import FOLDER
 from workbench.report.study_cells import Cell
 from workbench.report.study_table import read_study
 from workbench.report.table import ReportError
-from workbench.stages.page import page
+from workbench.stages.page import own_of, page
 from workbench.stages.report import whole
 from workbench.surroundings import home
 
@@ -49,7 +49,9 @@ def _study(root: Path, name: str) -> Iterator[tuple[bool, str]]:
         yield copies(root, name, found.cells)
         with tempfile.TemporaryDirectory() as again:
             page(root, name, Path(again))
-            yield _same(name, root / "reports", Path(again))
+            same, said = _same(name, root / "reports", Path(again))
+        own = None if same else own_of(root, name)
+        yield same, f"{said}; {own.note}" if own and own.note else said
     except (ValueError, OSError) as error:
         yield False, f"{name}: {error}"
 

@@ -16,7 +16,7 @@ from workbench import files
 from workbench.report.exploration import EXPLORATION, TRIALS
 from workbench.report.figures import MUTED, STYLE
 from workbench.report.study_figures import COLOURS
-from workbench.report.table import ReportError
+from workbench.report.study_own import NothingToDraw
 
 METHODS = {"fanova": "fANOVA: variance over the space", "ped_anova": "PED-ANOVA: being among the best"}
 
@@ -34,14 +34,14 @@ def draw(outputs: Path) -> dict[str, Figure | pd.DataFrame]:
     """Name -> figure or table.
 
     Raises:
-        ReportError: when nothing was explored, or too little.
+        NothingToDraw: when nothing was explored, or too little.
     """
     folder = outputs / "explorations/dataset_weights"
     if not (folder / EXPLORATION).is_file():
-        raise ReportError(f"{folder / EXPLORATION} does not exist; run `workbench explore dataset_weights`")
+        raise NothingToDraw(f"{folder / EXPLORATION} does not exist; run `workbench explore dataset_weights`")
     found, trials = files.read_json(folder / EXPLORATION), pd.read_csv(folder / TRIALS)
     if found["surface"] is None or found["importance"]["fanova"] is None:
-        raise ReportError(f"{folder / TRIALS} has too few finished trials; run more: --trials 40")
+        raise NothingToDraw(f"{folder / TRIALS} has too few finished trials; run more: --trials 40")
     contrasts = pd.DataFrame(
         {"contrast": name, "on": column, **line}
         for name, columns in found["surface"]["contrasts"].items()

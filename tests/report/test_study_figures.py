@@ -16,7 +16,7 @@ from workbench.report import study_frames
 from workbench.report.exploration import surface
 from workbench.report.table import ReportError
 from workbench.search import space, study
-from workbench.stages import figure
+from workbench.stages import figure, page
 
 ROOT = code.PACKAGE.parent
 BASE = load(ROOT / "params.yaml")
@@ -146,6 +146,17 @@ def test_a_figure_does_not_take_the_place_of_one_of_the_page(tmp_path):
     (folder / "figure.py").write_text("import pandas\ndef draw(outputs): return {'runs': pandas.DataFrame()}")
     with pytest.raises(study.StudyError, match=r"has a runs\.csv of its own; rename"):
         figure.work(BASE, tmp_path, "mine")
+
+
+def test_what_was_not_explored_is_a_note_on_the_page_and_an_edited_file_an_error(tmp_path):
+    (tmp_path / "experiments").symlink_to(ROOT / "experiments")
+    own = page.own_of(tmp_path, "dataset_weights")
+    assert own.note.endswith("exploration.json does not exist; run `workbench explore dataset_weights`")
+    assert not own.note.startswith(str(tmp_path))
+    folder = collected(tmp_path / "outputs", "finetuning")
+    (folder / "cells/tuned@101/scores.jsonl").write_text("")
+    with pytest.raises(study.StudyError, match=r"scores\.jsonl is missing or not the file"):
+        page.own_of(tmp_path, "finetuning")
 
 
 def test_what_was_not_run_or_was_edited_is_named(tmp_path):

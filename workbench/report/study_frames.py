@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from workbench import files
+from workbench.report.study_own import NothingToDraw
 from workbench.report.study_table import CELLS
 from workbench.report.table import ReportError
 
@@ -20,14 +21,14 @@ def table_of_contents(folder: Path) -> Mapping[str, Any]:
     """cells.json.
 
     Raises:
-        ReportError: when the study was not run, or no cell of it is finished.
+        NothingToDraw: when the study was not run, or no cell of it is finished.
     """
     path = folder / CELLS
     if not path.is_file():
-        raise ReportError(f"{path} does not exist; run `workbench ablate {folder.name}`")
+        raise NothingToDraw(f"{path} does not exist; run `workbench ablate {folder.name}`")
     found: Mapping[str, Any] = files.read_json(path)
     if not found["cells"]:
-        raise ReportError(f"{path} lists no finished cell; run `workbench ablate {folder.name}`")
+        raise NothingToDraw(f"{path} lists no finished cell; run `workbench ablate {folder.name}`")
     return found
 
 

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from workbench import files
 from workbench.report import figures
+from workbench.report.table import ReportError
 from workbench.report.words import number
 
 # what a page's own files are called after the study's name; a figure.py needs other names
@@ -19,6 +20,10 @@ TAKEN = (
     "effects.csv", "arms.csv", "cost.csv", "flips.csv", "runs.csv", "attention.csv",
 )  # fmt: skip
 LONGEST = 60  # rows; a longer table is a file alone
+
+
+class NothingToDraw(ReportError):
+    """What a figure.py draws from is not there yet: the page says so and stands without it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ import pandas as pd
 
 from workbench.config import Config
 from workbench.report.front import FOLDER
-from workbench.report.study_own import Own, write
+from workbench.report.study_own import NothingToDraw, Own, write
 from workbench.search.study import StudyError, explained, module
 from workbench.stages.guard import stage
 
@@ -23,13 +23,19 @@ def drawn(root: Path, study: str) -> Own:
     """What the study's figure.py draws.
 
     Raises:
-        StudyError: when there is none, or it cannot be loaded, or a name is one that the page has taken.
-        ReportError: when what it draws from is not there.
+        StudyError: when there is none, it cannot be loaded, a name is one that the page has taken, or what
+            it draws from was edited.
+        NothingToDraw: when what it draws from is not there.
     """
     path = root / "experiments" / study / "figure.py"
-    with explained(path):
-        found = module(path)
-        made = found.draw(root / "outputs")
+    try:
+        with explained(path):
+            found = module(path)
+            made = found.draw(root / "outputs")
+    except StudyError as error:
+        if isinstance(error.__cause__, NothingToDraw):
+            raise error.__cause__ from None
+        raise
     tables = {name: one for name, one in made.items() if isinstance(one, pd.DataFrame)}
     try:
         return Own(

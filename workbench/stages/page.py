@@ -12,9 +12,8 @@ from pathlib import Path
 from workbench.config import Config
 from workbench.data.catalog import CATALOG, EXTERNAL
 from workbench.data.images import open_image
-from workbench.report.study_own import Own
+from workbench.report.study_own import NothingToDraw, Own
 from workbench.report.study_page import build_study
-from workbench.report.table import ReportError
 from workbench.stages.figure import drawn
 from workbench.stages.guard import stage
 
@@ -28,17 +27,21 @@ def page(root: Path, study: str, reports: Path | None = None) -> Path:
     """<reports>/studies/<study>.html with what belongs to it; reports/ of the root by default."""
     pictures = partial(open_image, root / "data/prepared")
     folder = root / "outputs/studies" / study
-    own = _own(root, study)
+    own = own_of(root, study)
     return build_study(folder, reports or root / "reports", CATALOG + EXTERNAL, pictures, own)
 
 
-def _own(root: Path, study: str) -> Own | None:
-    """What the study's figure.py draws, or why it cannot yet; None without one."""
+def own_of(root: Path, study: str) -> Own | None:
+    """What the study's figure.py draws, or why it cannot yet; None without one.
+
+    Raises:
+        StudyError: see `drawn`.
+    """
     if not (root / "experiments" / study / "figure.py").is_file():
         return None
     try:
         return drawn(root, study)
-    except ReportError as error:  # the rest of the page does not hang on it, and the page says so
+    except NothingToDraw as error:  # the rest of the page does not hang on it, and the page says so
         return Own(note=str(error).replace(f"{root}/", ""))
 
 
