@@ -17,7 +17,7 @@ from workbench.experiment.record import RECORD, Record, verified
 from workbench.report.calibration import FOLDER as CALIBRATION
 from workbench.report.front import FOLDER
 from workbench.report.study_cells import Cell
-from workbench.report.study_table import read_study
+from workbench.report.study_table import RECORDS, read_study
 from workbench.report.table import ReportError
 from workbench.stages.page import own_of, page
 from workbench.stages.report import whole
@@ -65,7 +65,8 @@ def copies(root: Path, study: str, cells: Sequence[Cell]) -> tuple[bool, str]:
     compared = 0
     for cell in cells:
         copy = root / "outputs/studies" / study / "cells" / f"{cell.arm}@{cell.seed}"
-        for signature, file in ((cell.evaluate, RECORD), (cell.tune, "tune.json")):
+        for kind, file in RECORDS.items():
+            signature = getattr(cell, kind)
             run = home(root) / "runs" / signature
             if signature and run.is_dir():
                 _intact(run)

@@ -95,8 +95,10 @@ def _write_cell(folder: Path, arm: str, seed: int, examples: int, skills: tuple[
     marks = {file: files.file_sha256(place / file) for file in ("scores.jsonl", "predictions.parquet")}
     files.write_json(place / "attention.json", _looked(arm, seed))
     (place / "curve.csv").write_text(_curve(arm, seed, shift).to_csv(index=False))
-    examined = _seal(place / "record.json", record("evaluate", f"{arm}@{seed}", 14.0), {"sha256": marks})
-    training = record("tune", f"{arm}/{seed}", 180.0) | {"examples": {"vqav2": 900, "okvqa": 100}}
+    own = {"name": "instruct", "seed": seed}
+    examined = record("evaluate", f"{arm}@{seed}", 14.0) | own
+    examined = _seal(place / "record.json", examined, {"sha256": marks})
+    training = record("tune", f"{arm}/{seed}", 180.0) | own | {"examples": {"vqav2": 900, "okvqa": 100}}
     training["config"] = {"train": {"steps": 100, "seed": seed}}
     training["config"] |= {"model": {"instruction_aware": arm != "drop", "language_model": "t5"}}
     tuned = _seal(place / "tune.json", training, {})

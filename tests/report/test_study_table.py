@@ -6,7 +6,9 @@ import pytest
 from study_outputs import write_study
 
 from workbench import files
+from workbench.report.study_effects import Found
 from workbench.report.study_table import ReportError, read_study
+from workbench.report.study_tables import tables
 
 
 @pytest.fixture
@@ -49,7 +51,7 @@ def test_hand_edited_predictions_with_a_new_hash_are_refused_too(copied):
         raw["cells"][0]["sha256"]["predictions.parquet"] = files.file_sha256(path)
 
     edit(copied, change)
-    with pytest.raises(ReportError, match=r"cells\[0\]\.sha256 is not its record's"):
+    with pytest.raises(ReportError, match=r"record\.json: result\.sha256 is not the .* of cells\.json"):
         read_study(copied)
 
 
@@ -108,7 +110,11 @@ def test_a_missing_file_is_named_with_a_remedy(copied, name):
         (lambda raw: raw.update(baseline="other"), "baseline 'other' is no arm"),
         (lambda raw: raw["cells"].pop(), "are not every arm with every seed"),
         (lambda raw: raw["cells"][2].update(folder="../.."), r"cells\[2\]\.folder is not cells/twin@101"),
-        (lambda raw: raw["cells"][2].update(data="f" * 16), "full@101 and twin@101 differ in data"),
+        (lambda raw: [cell.update(data="f" * 16) for cell in raw["cells"]],
+         r"full@101/record\.json: hashes\.data is not the 'f{16}' of cells\.json, cells\[0\]"),
+        (lambda raw: [cell.update(code="f" * 16) for cell in raw["cells"]],
+         r"record\.json: hashes\.code is not the 'f{16}'"),
+        (lambda raw: raw["cells"][1].update(row="blip2"), r"drop@101/record\.json: name is not the 'blip2'"),
         (lambda raw: raw.update(cells=[], seeds=[101], missing=["full@101", "drop@101", "twin@101"]),
          "no cell is finished, 3 are missing"),
     ],
@@ -116,4 +122,59 @@ def test_a_missing_file_is_named_with_a_remedy(copied, name):
 def test_what_is_wrong_in_cells_json_is_named(copied, change, message):
     edit(copied, change)
     with pytest.raises(ReportError, match=message):
+        read_study(copied)
+
+
+def seal(path, change):
+    """A record with a change and a seal of its own, as one that somebody put there."""
+    record = json.loads(path.read_text())
+    del record["seal"]
+    change(record)
+    files.write_json(path, record | {"seal": files.digest(record)})
+
+
+def test_another_cells_records_under_a_seeds_name_are_refused(copied):
+    """The signatures are those of cells.json, so that the seed alone gives it away."""
+    for seed, other in ((101, 102), (102, 101)):
+        seal(copied / f"cells/full@{seed}/tune.json", lambda record, seed=other: record.update(seed=seed))
+    with pytest.raises(ReportError, match=r"full@101/tune\.json: seed is not the 101 of cells\.json.*ablate"):
+        read_study(copied)
+
+
+def test_cells_on_other_data_do_not_compare(copied):
+    seal(copied / "cells/twin@101/record.json", lambda record: record["hashes"].update(data="f" * 16))
+    edit(copied, lambda raw: raw["cells"][2].update(data="f" * 16))
+    with pytest.raises(ReportError, match="full@101 and twin@101 differ in data"):
+        read_study(copied)
+
+
+def test_what_is_not_tuned_is_examined_once_for_all_seeds(copied):
+    def change(raw):
+        for cell in raw["cells"]:
+            if cell["arm"] == "twin":
+                cell.update(row="blip2", tune=None)
+                del cell["extras"]["curve.csv"]
+                path = copied / cell["folder"] / "record.json"
+                seal(path, lambda record: record.update(name="blip2", seed=101))
+
+    edit(copied, change)
+    assert {cell.seed for cell in read_study(copied).cells if not cell.tune} == {101, 102, 103}
+
+
+def test_probes_are_read_and_checked_where_a_study_has_them(copied):
+    pd.DataFrame({"score": [1.0]}).to_parquet(copied / "cells/full@101/probes.parquet")
+    mark = files.file_sha256(copied / "cells/full@101/probes.parquet")
+    shutil.copyfile(copied / "cells/full@101/record.json", copied / "cells/full@101/probe.json")
+    probed = {"kind": "probe", "signature": "s", "result": {"sha256": {"probes.parquet": mark}}}
+    seal(copied / "cells/full@101/probe.json", lambda record: record.update(probed))
+    assert not read_study(copied).probed
+    edit(copied, lambda raw: raw["cells"][0].update(probe="s"))
+    study = read_study(copied)
+    assert (study.probed, study.cells[0].probe, study.cells[1].probe) == (True, "s", "")
+    assert study.cells[0].cost["probe"]["seconds"] == 14
+    written = tables(study, Found([], [], []), [])
+    assert written["runs"]["probing"].tolist()[:2] == ["s", ""]
+    assert written["cost"]["probe_seconds"].tolist() == [14, 0, 0]
+    pd.DataFrame({"score": [2.0]}).to_parquet(copied / "cells/full@101/probes.parquet")
+    with pytest.raises(ReportError, match=r"probes\.parquet is missing or not the file that"):
         read_study(copied)

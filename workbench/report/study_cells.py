@@ -43,7 +43,8 @@ class Cell:
     """One finished arm with one seed, and where it comes from.
 
     Attributes:
-        tune, evaluate: signatures of its runs; no tuning for BLIP-2 as it is.
+        tune, evaluate, probe: signatures of its runs; no tuning for BLIP-2 as it is, and
+            probes in few studies.
         mlflow: kind -> run id, as far as tracking was there.
         cost: kind -> seconds, flops, peak_memory_bytes.
         tuned: the record of its training, for the model card; empty for BLIP-2 as it is.
@@ -53,6 +54,7 @@ class Cell:
     seed: int
     tune: str
     evaluate: str
+    probe: str
     data: str
     code: str
     mlflow: Mapping[str, str]
@@ -127,6 +129,11 @@ class Study:
     def arm(self, name: str) -> Arm:
         """The arm of that name."""
         return next(arm for arm in self.arms if arm.name == name)
+
+    @property
+    def probed(self) -> bool:
+        """Whether its cells were asked probes."""
+        return any(cell.probe for cell in self.cells)
 
     def paired(self, *arms: str) -> tuple[int, ...]:
         """The seeds that all these arms have."""

@@ -11,10 +11,10 @@ import pandas as pd
 
 from workbench import files
 from workbench.report.study_own import NothingToDraw
-from workbench.report.study_table import CELLS
+from workbench.report.study_table import CELLS, PROBES
 from workbench.report.table import ReportError
 
-PROBES, SCORES = "probes.parquet", "scores.jsonl"
+SCORES = "scores.jsonl"
 
 
 def table_of_contents(folder: Path) -> Mapping[str, Any]:

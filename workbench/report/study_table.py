@@ -22,14 +22,15 @@ from workbench.report.study_cells import Arm, Asked, Cell, Declared, Looked, Stu
 from workbench.report.table import ReportError, evaluated
 
 CELLS, CURVE, ATTENTION = "cells.json", "curve.csv", "attention.json"
-RESULTS = ("scores.jsonl", "predictions.parquet")
+RESULTS, PROBES = ("scores.jsonl", "predictions.parquet"), "probes.parquet"
+RECORDS = {"evaluate": "record.json", "tune": "tune.json", "probe": "probe.json"}
 FIELDS: Mapping[str, type] = {
     "study": str, "question": str, "baseline": str, "arms": list, "claims": list, "measures": dict,
     "seeds": list, "development": bool, "revision": dict, "cells": list, "missing": list,
 }  # fmt: skip
 CELL_FIELDS: Mapping[str, type] = {
     "arm": str, "seed": int, "folder": str, "evaluate": str, "cost": dict, "data": str, "code": str,
-    "sha256": dict, "extras": dict, "mlflow": dict,
+    "row": str, "sha256": dict, "extras": dict, "mlflow": dict,
 }  # fmt: skip
 
 
@@ -159,24 +160,48 @@ def _cell(line: Any, folder: Path, number: int) -> Cell:
             raise _wrong(study, f"{path} is missing")
         if files.file_sha256(path) != written:
             raise _wrong(study, f"{path} is not the file whose sha256 is in {CELLS}: it was edited")
-    record = _sealed(folder / "cells" / name / "record.json", line["evaluate"], study)
-    if record.get("result", {}).get("sha256") != line["sha256"]:
-        raise _wrong(study, f"{folder / CELLS}: cells[{number}].sha256 is not its record's")
-    costs = {"evaluate": record["cost"]}
-    training = _sealed(folder / "cells" / name / "tune.json", line["tune"], study) if tuned else {}
-    if tuned:
-        costs["tune"] = training["cost"]
+    records = _records(line, folder / "cells" / name, number)
     return Cell(
         arm=line["arm"],
         seed=line["seed"],
         tune=str(line.get("tune") or ""),
         evaluate=line["evaluate"],
+        probe=str(line.get("probe") or ""),
         data=line["data"],
         code=line["code"],
         mlflow=line["mlflow"],
-        cost=costs,
-        tuned=training,
+        cost={kind: record["cost"] for kind, record in records.items()},
+        tuned=records.get("tune", {}),
     )
+
+
+def _records(line: Mapping[str, Any], place: Path, number: int) -> dict[str, Mapping[str, Any]]:
+    """Kind -> the sealed record, once it is sure that the line says of it what it says itself."""
+    study = place.parents[1].name
+    wanted = {kind: file for kind, file in RECORDS.items() if line.get(kind)}
+    found = {kind: _sealed(place / file, line[kind], study) for kind, file in wanted.items()}
+    for kind, record in found.items():
+        told = {"kind": kind}
+        if kind == "evaluate":
+            told |= {"name": line["row"], "hashes.data": line["data"], "hashes.code": line["code"]}
+            told["result.sha256"] = line["sha256"]
+        if "tune" in found:  # what is not tuned is examined once for all seeds
+            told["seed"] = line["seed"]
+        for field, value in told.items():
+            if _at(record, field) != value:
+                where = f"{place / wanted[kind]}: {field} is not the {value!r} of {CELLS}, cells[{number}]"
+                raise _wrong(study, where)
+    if "probe" in found:
+        probes = _at(found["probe"], "result.sha256") or {}
+        if not (place / PROBES).is_file() or files.file_sha256(place / PROBES) != probes.get(PROBES):
+            raise _wrong(study, f"{place / PROBES} is missing or not the file that its record names")
+    return found
+
+
+def _at(record: Mapping[str, Any], field: str) -> Any:
+    """The value of a dotted field; None without one."""
+    outer, _, inner = field.partition(".")
+    return record.get(outer, {}).get(inner) if inner else record.get(outer)
 
 
 def _sealed(path: Path, signature: str, study: str) -> dict[str, Any]:

@@ -31,12 +31,14 @@ class Cost:
     evaluate_seconds: float
     tune_flops: float
     evaluate_flops: float
+    probe_seconds: float
+    probe_flops: float
     peak_memory_bytes: float
 
     @property
     def watt_hours(self) -> float:
-        """Of training and examination of one cell: seconds x WATTS, an estimate."""
-        return (self.tune_seconds + self.evaluate_seconds) * WATTS / 3600
+        """Of training, examination and probes of one cell: seconds x WATTS, an estimate."""
+        return (self.tune_seconds + self.evaluate_seconds + self.probe_seconds) * WATTS / 3600
 
 
 def costs(study: Study) -> list[Cost]:
@@ -54,6 +56,8 @@ def costs(study: Study) -> list[Cost]:
                     evaluate_seconds=_mean(cells, "evaluate", "seconds"),
                     tune_flops=_mean(cells, "tune", "flops"),
                     evaluate_flops=_mean(cells, "evaluate", "flops"),
+                    probe_seconds=_mean(cells, "probe", "seconds"),
+                    probe_flops=_mean(cells, "probe", "flops"),
                     peak_memory_bytes=max(
                         cost["peak_memory_bytes"] for cell in cells for cost in cell.cost.values()
                     ),
@@ -86,8 +90,10 @@ def tables(study: Study, found: Found, changed: Sequence[Count]) -> dict[str, pd
             "seed": cell.seed,
             "training": cell.tune,
             "examination": cell.evaluate,
+            "probing": cell.probe,
             "mlflow_training": cell.mlflow.get("tune", ""),
             "mlflow_examination": cell.mlflow.get("evaluate", ""),
+            "mlflow_probing": cell.mlflow.get("probe", ""),
             "data": cell.data,
             "code": cell.code,
             "revision": study.revision.get("commit", ""),
@@ -100,10 +106,14 @@ def tables(study: Study, found: Found, changed: Sequence[Count]) -> dict[str, pd
         for cost in costs(study)
     ]
     turns = [{field: getattr(one, field) for field in Count.__dataclass_fields__} for one in changed]
-    return {
+    shown = {
         "effects": frame(found),
         "arms": pd.DataFrame(averages),
         "cost": pd.DataFrame(spent),
         "flips": pd.DataFrame(turns),
         "runs": pd.DataFrame(runs),
     }
+    if not study.probed:  # as in most studies
+        for name in ("cost", "runs"):
+            shown[name] = shown[name].drop(columns=[c for c in shown[name].columns if "prob" in c])
+    return shown
