@@ -186,7 +186,7 @@ def load(folder: Path, base: Config, counted: bool = True) -> Study:
         if not isinstance(study, Study) or study.name != folder.name:
             raise StudyError(f"STUDY has to be a Study with name={folder.name!r}")
         if study.matched and counted:
-            steps = compute.steps(folder, [arm.name for arm in study.arms], study.baseline, base)
+            steps = compute.steps(folder, study.arms, study.baseline, base)
             arms = [
                 replace(arm, changes={**arm.changes, "train.steps": steps[arm.name]}) for arm in study.arms
             ]

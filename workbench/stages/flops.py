@@ -17,14 +17,15 @@ from workbench.stages.guard import stage
 def work(config: Config, root: Path, study: str) -> None:
     """Writes experiments/<study>/flops.json; nothing is trained."""
     folder, flops = root / "experiments" / study, {}
-    for arm in load(folder, config, counted=False).arms:
+    arms = load(folder, config, counted=False).arms
+    for arm in arms:
         recipe = ROWS[arm.row]
         if recipe is None:
             raise StudyError(f"arm {arm.name!r} of {study} is not tuned, so its compute cannot be matched")
         setting = changed(config, {**arm.changes, "train.seed": DEVELOPMENT})
         flops[arm.name] = mean_step_flops(setting, recipe, root)
         print(f"{arm.name}: {flops[arm.name]:.4g} FLOPs a step")
-    print(compute.write(folder, config, flops))
+    print(compute.write(folder, config, arms, flops))
 
 
 if __name__ == "__main__":
