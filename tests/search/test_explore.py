@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -23,6 +24,7 @@ from workbench.search import grid
 from workbench.search.ablate import ablate
 from workbench.search.exploration import Exploration
 from workbench.search.explore import explore, place_of
+from workbench.search.plan import lines, plan
 from workbench.search.space import Space
 from workbench.search.study import StudyError
 
@@ -212,3 +214,9 @@ def test_a_study_with_probes_and_an_arm_after_another(repository):
     tuned = json.loads((folder / "cells/fine@101/tune.json").read_text())
     assert tuned["hashes"]["after"] == cells["tuned"]["tune"]
     assert set(tuned["examples"]) == {"scienceqa"}
+    made = plan(load(repository / "params.yaml"), repository, "tiny", "2", workers=1)
+    assert [(arm.arm, arm.probings) for arm in made.arms] == [("start", 0), ("tuned", 1), ("fine", 1)]
+    spent = {name: cell["cost"]["probe"]["flops"] for name, cell in cells.items()}
+    assert made.arms[1].probe_flops == pytest.approx(sum(spent.values()) / 3)
+    assert made.hours > replace(made, arms=[replace(arm, probings=0) for arm in made.arms]).hours
+    assert "2 trainings, 2 examinations, 2 times the probes" in "\n".join(lines(made))

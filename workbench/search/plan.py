@@ -10,6 +10,7 @@ from workbench.config import Config
 from workbench.experiment.estimate import training_flops
 from workbench.experiment.record import RECORD, Cost, Record
 from workbench.records import ROWS
+from workbench.search import probes
 from workbench.search.cells import OnDisk, inspect
 from workbench.search.seeds import seeds_of
 from workbench.search.study import Cell, cells, load
@@ -25,7 +26,8 @@ class ArmPlan:
     Attributes:
         trainings: how many tuning runs are missing; fewer than cells where arms share them.
         examinations: how many examinations are missing.
-        tune_flops, evaluate_flops: of one cell; None where nothing here tells.
+        probings: how often its probes are still to be asked, if the study has any.
+        tune_flops, evaluate_flops, probe_flops: of one cell; None where nothing here tells.
         source: where tune_flops is from.
     """
 
@@ -35,8 +37,10 @@ class ArmPlan:
     recorded: int
     trainings: int
     examinations: int
+    probings: int
     tune_flops: float | None
     evaluate_flops: float | None
+    probe_flops: float | None
     source: str
 
 
@@ -45,14 +49,18 @@ class Plan:
     """A study before it runs.
 
     Attributes:
-        tune_rate, evaluate_rate: seconds per floating-point operation of the records in runs/, which
-            were made on this machine unless runs/ was copied; None where there are none.
+        probed: whether the study asks its cells probes.
+        tune_rate, evaluate_rate, probe_rate: seconds per floating-point operation of the records in runs/,
+            which were made on this machine unless runs/ was copied; None where there are none. That of
+            probes is the examinations' as long as none was asked.
     """
 
     arms: Sequence[ArmPlan]
     workers: int
+    probed: bool
     tune_rate: float | None
     evaluate_rate: float | None
+    probe_rate: float | None
 
     @property
     def hours(self) -> float | None:
@@ -62,6 +70,7 @@ class Plan:
             for runs, flops, rate in (
                 (arm.trainings, arm.tune_flops, self.tune_rate),
                 (arm.examinations, arm.evaluate_flops, self.evaluate_rate),
+                (arm.probings, arm.probe_flops, self.probe_rate),
             ):
                 if runs and (flops is None or rate is None):
                     return None
@@ -86,16 +95,21 @@ def plan(base: Config, root: Path, name: str, seeds: str, workers: int, developm
     for arm in study.arms:
         own = [cell for cell in grid if cell.arm == arm]
         arms.append(_arm(own, found, known, root, counted, flops))
-    return Plan(arms, max(1, workers), rate(known, "tune"), rate(known, "evaluate"))
+    probed = any(on_disk.probed for on_disk in found.values())
+    rates = {kind: rate(known, kind) for kind in ("tune", "evaluate", "probe")}
+    asking = rates["probe"] or rates["evaluate"]
+    return Plan(arms, max(1, workers), probed, rates["tune"], rates["evaluate"], asking)
 
 
 def lines(made: Plan) -> list[str]:
     """The plan as text: a line for each arm, then the sum."""
     width = max(len(arm.arm) for arm in made.arms)
     said = [f"{'arm':{width}}  cells  recorded  TFLOP to tune  TFLOP to examine"]
+    said[0] += "  TFLOP to probe" if made.probed else ""
     for arm in made.arms:
         tune, evaluate = _tera(arm.tune_flops), _tera(arm.evaluate_flops)
         said.append(f"{arm.arm:{width}}  {arm.cells:5}  {arm.recorded:8}  {tune:>13}  {evaluate:>16}")
+        said[-1] += f"  {_tera(arm.probe_flops):>14}" if made.probed else ""
     if any(arm.source == COUNTED for arm in made.arms):
         names = ", ".join(arm.arm for arm in made.arms if arm.source == COUNTED)
         said.append(f"{COUNTED}, not measured: tuning of {names}")
@@ -104,6 +118,7 @@ def lines(made: Plan) -> list[str]:
     examinations = sum(arm.examinations for arm in made.arms)
     said.append(
         f"{total} cells, {recorded} recorded; missing: {trainings} trainings, {examinations} examinations"
+        + (f", {sum(arm.probings for arm in made.arms)} times the probes" if made.probed else "")
     )
     if made.hours is None:
         said.append("expected hours: unknown, because no training and examination is recorded here yet")
@@ -136,12 +151,11 @@ def _arm(
         if first not in flops:
             flops[first] = training_flops(own[0].config, recipe, root)
         tuned, source = flops[first], COUNTED
+    family = own[0].config.model.language_model
+    alike = [r for r in known if r.config["model"]["language_model"] == family]
     if examined is None:  # other weights, but as many examples and much the same answers
-        family = own[0].config.model.language_model
-        alike = [
-            r.cost for r in known if r.kind == "evaluate" and r.config["model"]["language_model"] == family
-        ]
-        examined = _mean(alike)
+        examined = _mean(r.cost for r in alike if r.kind == "evaluate")
+    asked = probes.of(own[0].study, own[0].config, root)
     return ArmPlan(
         arm=own[0].arm.name,
         row=row,
@@ -149,8 +163,10 @@ def _arm(
         recorded=sum(s.done for s in stand),
         trainings=len(trainings),
         examinations=len(examinations),
+        probings=len({s.key for s in stand if s.probed and s.probe is None}),
         tune_flops=tuned,
         evaluate_flops=examined,
+        probe_flops=_asking(alike, len(asked)),
         source=source,
     )
 
@@ -165,6 +181,22 @@ def rate(known: Iterable[Record], kind: str) -> float | None:
     costs = [record.cost for record in known if record.kind == kind]
     flops = sum(cost.flops for cost in costs)
     return sum(cost.seconds for cost in costs) / flops if flops else None
+
+
+def _asking(alike: Sequence[Record], questions: int) -> float | None:
+    """FLOPs of so many probes: by what probes took a question or, where none was asked, examinations."""
+    if not questions:
+        return 0.0
+    for kind in ("probe", "evaluate"):
+        known = [record for record in alike if record.kind == kind]
+        if asked := sum(sum(record.examples.values()) * _sightings(record) for record in known):
+            return questions * sum(record.cost.flops for record in known) / asked
+    return None
+
+
+def _sightings(record: Record) -> int:
+    """How often each of its examples was asked: with the picture, and without."""
+    return 2 if record.kind == "evaluate" and record.config["evaluate"].get("blind") else 1
 
 
 def _mean(costs: Iterable[Cost]) -> float | None:
