@@ -167,6 +167,14 @@ def test_a_model_card_says_what_went_in_what_came_out_and_what_it_is_not_for(rep
     assert page.count('<details id="card-') == 3
 
 
+def test_no_page_says_that_its_claims_were_declared_before_anything_ran(page, reports):
+    """For some studies that is not so; nothing in cells.json tells which."""
+    for text in (page, (reports / "studies/toy.md").read_text()):
+        said = " ".join(text.split())
+        assert "before anything ran" not in said
+        assert "had been looked at by then, stands in experiments/toy/README.md" in said
+
+
 def test_uncommitted_changes_are_confessed(toy, tmp_path):
     folder = shutil.copytree(toy, tmp_path / "studies" / "toy")
     raw = json.loads((folder / "cells.json").read_text())

@@ -37,7 +37,7 @@ class Judged:
 
     @property
     def family(self) -> str:
-        """Primary, or secondary: declared beforehand too, but judged as exploratory."""
+        """Primary, or secondary: declared too, but judged as exploratory."""
         return "primary" if self.declared.primary else "secondary"
 
 

@@ -140,7 +140,7 @@ def judge(claims: Sequence[Claim], family: Family) -> list[Verdict]:
 
     Args:
         claims: the whole family at once, because every further one makes a chance finding likelier.
-        family: primary for what study.py declared before training, exploratory for tables of all else.
+        family: primary for what study.py declares as that, exploratory for tables of all else.
 
     Raises:
         ValueError: for two claims of one name.
