@@ -40,6 +40,9 @@ Storage = Annotated[
         show_default="sqlite",
     ),
 ]
+Reclaim = Annotated[
+    str, typer.Option(help="a machine that is gone for good: take back what its workers had in hand")
+]
 Development = Annotated[
     bool, typer.Option("--development", help="seeds from 1 on, shown in no report: outputs/development")
 ]
@@ -53,10 +56,11 @@ def ablate(
     storage: Storage = "",
     development: Development = False,
     arms: Annotated[str, typer.Option(help="some of them, with commas between; all without")] = "",
+    reclaim: Reclaim = "",
 ) -> None:
     """Run the cells of a study (arm x seed) that are not recorded yet: outputs/studies/STUDY."""
     os.environ["WORKBENCH_STORAGE"] = storage
-    given = ["--study", study, "--seeds", seeds, "-j", str(jobs), "--arms", arms]
+    given = ["--study", study, "--seeds", seeds, "-j", str(jobs), "--arms", arms, "--reclaim", reclaim]
     run_stage("ablate", *given, *(["--development"] if development else []))
 
 
@@ -66,10 +70,11 @@ def explore(
     trials: Annotated[int, typer.Option(help="how many in all, those of earlier calls included")] = 40,
     jobs: Workers = 2,
     storage: Storage = "",
+    reclaim: Reclaim = "",
 ) -> None:
     """Search a study's space by held-in validation, pruning what lags: outputs/explorations/STUDY."""
     os.environ["WORKBENCH_STORAGE"] = storage
-    run_stage("explore", "--study", study, "--trials", str(trials), "-j", str(jobs))
+    run_stage("explore", "--study", study, "--trials", str(trials), "-j", str(jobs), "--reclaim", reclaim)
 
 
 @studies.command(rich_help_panel=STUDIES)

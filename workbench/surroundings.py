@@ -31,6 +31,11 @@ def own_identity() -> str:
     return f"{socket.gethostname()}:{os.getpid()}:{psutil.Process().create_time():.2f}"
 
 
+def host_of(owner: str) -> str:
+    """The host of an `own_identity`."""
+    return owner.rsplit(":", 2)[0]
+
+
 def alive(owner: str) -> bool:
     """Whether a process lives; one on another machine cannot be seen and counts as alive."""
     host, pid, started = owner.rsplit(":", 2)

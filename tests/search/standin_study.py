@@ -44,7 +44,9 @@ def work(folder: Path) -> None:
     serve(Queue(folder, "standin", os.environ.get(STORAGE, "")), run)
 
 
-def drive(folder: Path, names: list[str] = NAMES, workers: int = WORKERS, key: str = "k") -> list[str]:
+def drive(
+    folder: Path, names: list[str] = NAMES, workers: int = WORKERS, key: str = "k", gone: str = ""
+) -> list[str]:
     """What the driver reports as finished, in its order."""
     finished: list[str] = []
     with alone(folder):
@@ -55,6 +57,7 @@ def drive(folder: Path, names: list[str] = NAMES, workers: int = WORKERS, key: s
             [sys.executable, __file__, "worker", str(folder)],
             workers,
             finished.append,
+            gone=gone,
         ).run()
     return finished
 

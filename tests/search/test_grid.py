@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import sys
+from types import SimpleNamespace
 
 import pytest
 import standin_study
 from standin_study import drive, lines
 
-from workbench import code
+from workbench import code, progress
 from workbench.search import grid
 from workbench.search.grid import Grid, alone
-from workbench.search.queue import Queue
+from workbench.search.queue import Queue, Standing
 from workbench.search.study import StudyError
+from workbench.surroundings import host_of, own_identity
 
 NAMES = ["a@101", "b@101", "c@101", "d@101"]
 
@@ -60,6 +62,41 @@ def test_a_cell_that_kills_its_workers_is_given_up(tmp_path, monkeypatch):
         drive(tmp_path, NAMES[:2], workers=1)
     assert lines(tmp_path / "done.log") == ["a@101"]
     assert sum(line.startswith("b@101") for line in lines(tmp_path / "begun.log")) == 3
+
+
+def test_bars_of_workers_have_lines_of_their_own_below_the_drivers(tmp_path, monkeypatch):
+    given = []
+
+    def popen(command, env):
+        given.append(env[progress.LINE])
+        return SimpleNamespace(pid=-len(given), poll=lambda: None)
+
+    monkeypatch.setattr(grid.subprocess, "Popen", popen)
+    driver = Grid(Queue(tmp_path, "x"), {}, lambda cell: False, ["worker"], 2)
+    driver._staff(Standing(waiting=5, running={}, done={}, failed={}))
+    assert given == ["1", "2"]
+
+
+def test_a_worker_elsewhere_is_named_once_takes_no_slot_and_can_be_given_up(tmp_path, monkeypatch, capsys):
+    queue, wanted = Queue(tmp_path, "standin"), dict.fromkeys(NAMES[:2], "k")
+    queue.fill(wanted, lambda cell: False)
+    ticket = queue.take("far:17:1.00")
+    driver = Grid(queue, wanted, lambda cell: False, ["worker"], 1)
+    with monkeypatch.context() as still:
+        started = []
+        worker = SimpleNamespace(pid=-1, poll=lambda: None)
+        still.setattr(grid.subprocess, "Popen", lambda *_, **__: started.append(worker) or worker)
+        for _ in range(2):
+            driver._tell(queue.standing())
+            driver._staff(queue.standing())
+    assert len(started) == 1
+    said = capsys.readouterr().err
+    assert said.count("a@101 is in the hands of process 17 on far, which this call waits for") == 1
+    assert "--reclaim far" in said
+    assert sorted(drive(tmp_path, NAMES[:2], workers=1, gone="far")) == NAMES[:2]
+    queue.finish(ticket, 1.0)  # it was alive after all
+    with pytest.raises(StudyError, match="is this machine, whose dead workers are seen"):
+        drive(tmp_path, NAMES[:2], gone=host_of(own_identity()))
 
 
 def test_workers_that_cannot_start_end_the_call(tmp_path):

@@ -26,6 +26,7 @@ def ablate(
     storage: str = "",
     development: bool = False,
     arms: str = "",
+    reclaim: str = "",
 ) -> Path:
     """Runs what is missing of a study; the folder with cells.json.
 
@@ -34,6 +35,7 @@ def ablate(
         workers: cells side by side, each in a process of its own.
         storage: an SQLAlchemy URL for Optuna; empty: sqlite below studies/.
         arms: names with commas between them; empty: all. The others stay declared, lest claims get easier.
+        reclaim: a host that is gone for good, whose cells are taken back.
 
     Raises:
         StudyError: for bad input, before anything runs; at the end, for the cells that failed.
@@ -72,10 +74,8 @@ def ablate(
                 {cell: found[cell].key for cell in _spread(wanted, {cell: found[cell] for cell in wanted})},
                 recorded,
                 [sys.executable, "-m", "workbench.search.worker", name],
-                workers,
-                finished,
-                {STORAGE: storage},
-            ).run()
+                workers, finished, {STORAGE: storage}, reclaim,
+            ).run()  # fmt: skip
     return collection.folder
 
 

@@ -47,13 +47,16 @@ def key_of(given: Space, base: Config, root: Path) -> str:
     return files.digest({"space": described, "signed": signed})
 
 
-def explore(base: Config, root: Path, name: str, trials: int, workers: int, storage: str = "") -> Path:
+def explore(
+    base: Config, root: Path, name: str, trials: int, workers: int, storage: str = "", reclaim: str = ""
+) -> Path:
     """Runs what is missing of `trials` trials; the folder with trials.csv and exploration.json.
 
     Args:
         trials: how many there are to be in all, those of earlier calls included.
         workers: trials side by side, each in a process of its own.
         storage: an SQLAlchemy URL for Optuna; empty: sqlite below studies/.
+        reclaim: a host that is gone for good, whose trials are taken up here.
 
     Raises:
         StudyError: for bad input, before anything runs; at the end, for trials that ended with an error.
@@ -88,6 +91,7 @@ def explore(base: Config, root: Path, name: str, trials: int, workers: int, stor
                     workers,
                     finished,
                     {STORAGE: storage},
+                    reclaim,
                 ).run()
             finally:
                 folder = write(root, name, found, given, base)

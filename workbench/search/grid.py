@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,10 +14,11 @@ from types import MappingProxyType
 
 from filelock import FileLock, Timeout
 
+from workbench.progress import LINE
 from workbench.search.queue import Queue, Standing
 from workbench.search.study import StudyError
 from workbench.search.worker import DRIVER
-from workbench.surroundings import alive, home, own_identity
+from workbench.surroundings import alive, home, host_of, own_identity
 
 POLL_SECONDS = 0.5
 MOST_DEATHS = 3  # of a cell's workers within one call: more is no accident
@@ -52,6 +54,11 @@ class Grid:
         workers: how many at once.
         finished: called with each cell that is recorded, those of earlier calls first.
         environment: what a worker gets besides the driver's own.
+        gone: a host whose workers are dead for good, which cannot be seen from here; their cells are taken
+            back.
+
+    Raises:
+        StudyError: if that is this host, whose processes are seen.
     """
 
     def __init__(
@@ -63,12 +70,16 @@ class Grid:
         workers: int,
         finished: Callable[[str], None] = lambda cell: None,
         environment: Mapping[str, str] = MappingProxyType({}),
+        gone: str = "",
     ) -> None:
+        if gone and gone == host_of(own_identity()):
+            raise StudyError(f"--reclaim {gone} is this machine, whose dead workers are seen; leave it out")
         self._queue, self._wanted, self._recorded = queue, dict(wanted), recorded
         self._command, self._workers, self._finished = command, workers, finished
-        self._environment = environment
+        self._environment, self._gone = environment, gone
         self._processes: dict[int, subprocess.Popen[bytes]] = {}  # by the line of their progress bar
         self._known: set[str] = set()
+        self._awaited: set[str] = set()  # workers of other machines, as far as they were named
         self._deaths: Counter[str] = Counter()
         self._errors: dict[str, str] = {}
         self._ended = 0  # workers that ended with an error or a signal
@@ -81,11 +92,12 @@ class Grid:
                 and again; at once, when workers do not come as far as taking a cell.
         """
         before = self._queue.standing()
-        self._queue.reclaim(alive)
+        self._queue.reclaim(lambda owner: host_of(owner) != self._gone and alive(owner))
         self._queue.fill(self._wanted, self._done)
         try:
             while True:
                 standing = self._queue.standing()
+                self._tell(standing)
                 failures = {n: end for n, end in standing.failed.items() if n not in before.failed}
                 # a worker that an earlier driver left may end a cell of other code or parameters
                 ours = [end for end in failures.values() if self._wanted.get(end[0]) == end[1]]
@@ -114,6 +126,18 @@ class Grid:
             lines = "\n".join(f"  {cell}: {error}" for cell, error in sorted(self._errors.items()))
             raise StudyError(f"{len(self._errors)} cells are missing, the others are recorded:\n{lines}")
 
+    def _tell(self, standing: Standing) -> None:
+        """Names each worker on another machine once: whether it is alive cannot be seen from here."""
+        for cell, owner in standing.running.items():
+            if owner and owner not in self._awaited and host_of(owner) != host_of(own_identity()):
+                self._awaited.add(owner)
+                host, pid, _ = owner.rsplit(":", 2)
+                print(
+                    f"{cell} is in the hands of process {pid} on {host}, which this call waits for; if that "
+                    f"process is gone for good, stop this call and repeat it with --reclaim {host}",
+                    file=sys.stderr,
+                )
+
     def _done(self, cell: str) -> bool:
         if cell not in self._known and self._recorded(cell):
             self._note(cell)
@@ -139,7 +163,7 @@ class Grid:
     def _staff(self, standing: Standing) -> None:
         """Sees off the workers that have ended and starts new ones while cells wait.
 
-        Workers that an earlier driver left behind count: they are still busy with a cell.
+        Workers that an earlier driver left behind here count: they are still busy with a cell.
         """
         for line, process in list(self._processes.items()):
             status = process.poll()
@@ -147,10 +171,11 @@ class Grid:
                 del self._processes[line]
                 self._ended += status != 0
         own = {process.pid for process in self._processes.values()}
-        busy = {int(owner.rsplit(":", 2)[1]) for owner in standing.running.values()}
+        here = [owner for owner in standing.running.values() if host_of(owner) == host_of(own_identity())]
+        busy = {int(owner.rsplit(":", 2)[1]) for owner in here}
         while standing.waiting > len(own - busy) and len(own | busy) < self._workers:
             line = min(set(range(self._workers)) - set(self._processes))
             given = {**os.environ, **self._environment, DRIVER: own_identity()}
-            given["TQDM_POSITION"] = str(line + 1)  # below the driver's own bar
+            given[LINE] = str(line + 1)  # below the driver's own bar
             self._processes[line] = subprocess.Popen(self._command, env=given)
             own.add(self._processes[line].pid)

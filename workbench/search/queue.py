@@ -109,7 +109,7 @@ class Queue:
     def finish(self, ticket: Ticket, value: float) -> None:
         """Tells that the cell is done and recorded; the value is for Optuna's own pages."""
         with self._lock:
-            self._study.tell(ticket.number, value)
+            self._study.tell(ticket.number, value, skip_if_finished=True)  # it may have been reclaimed
 
     def fail(self, ticket: Ticket, error: str) -> None:
         """Tells that the cell ended with an error; it is taken again only when it is enqueued again."""

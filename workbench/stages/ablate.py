@@ -14,11 +14,20 @@ from workbench.stages.page import page
 
 
 def work(
-    config: Config, root: Path, study: str, seeds: str, workers: int | None, development: bool, arms: str
+    config: Config,
+    root: Path,
+    study: str,
+    seeds: str,
+    workers: int | None,
+    development: bool,
+    arms: str,
+    reclaim: str,
 ) -> None:
     """Runs the cells that are missing, collects all, and writes the page unless it is development."""
     storage = os.environ.get(STORAGE, "")
-    folder = ablate(config, root, study, seeds, workers or config.workers, storage, development, arms)
+    folder = ablate(
+        config, root, study, seeds, workers or config.workers, storage, development, arms, reclaim
+    )
     print(f"{study}: {folder / 'cells.json'}")
     if not development:
         print(f"{study}: {page(root, study)}")
@@ -31,5 +40,6 @@ if __name__ == "__main__":
     parser.add_argument("-j", dest="workers", type=int, help="cells at once; params.yaml's workers without")
     parser.add_argument("--development", action="store_true", help="with development seeds, for no report")
     parser.add_argument("--arms", default="", help="some of them, with commas between; all without")
+    parser.add_argument("--reclaim", default="", help="a machine that is gone for good: take its cells back")
     given = parser.parse_args()
     stage(lambda config, root: work(config, root, **vars(given)))
