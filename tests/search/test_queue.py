@@ -146,6 +146,15 @@ def test_storage_that_does_not_answer_is_named_without_its_password(tmp_path, ur
     assert "secret" not in str(error.value)
 
 
+def test_checkouts_that_share_a_database_do_not_take_each_others_cells(tmp_path):
+    url = f"sqlite:///{tmp_path / 'shared.db'}"
+    one, other = Queue(tmp_path / "one", "x", url), Queue(tmp_path / "other", "x", url)
+    one.fill({"a@101": "k"}, lambda cell: False)
+    other.fill({"b@101": "k"}, lambda cell: False)
+    again = Queue(tmp_path / "one", "x", url)  # another machine that shares the folder
+    assert [again.take("me").cell, again.take("me"), other.take("me").cell] == ["a@101", None, "b@101"]
+
+
 def test_a_file_that_is_no_database_is_refused_and_kept(tmp_path):
     (tmp_path / "optuna.db").write_text(json.dumps({"a": 1}) * 100)
     with pytest.raises(StudyError, match="is no Optuna database"):

@@ -20,7 +20,7 @@ from optuna.importance import FanovaImportanceEvaluator, PedAnovaImportanceEvalu
 from optuna.samplers import TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
-from workbench.search.queue import default_url, opened
+from workbench.search.queue import default_url, opened, own_name
 from workbench.search.space import Space
 from workbench.tracking import Stopped
 
@@ -45,7 +45,7 @@ class Exploration:
         place.mkdir(parents=True, exist_ok=True)
         self._lock, self._space = FileLock(place / "exploration.lock"), space
         with self._lock:
-            self.study = opened(url or default_url(place), name)
+            self.study = opened(url or default_url(place), own_name(place, name, url))
         self.study.pruner = space.pruner
 
     def prepare(self) -> None:

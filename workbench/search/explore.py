@@ -94,11 +94,11 @@ def explore(
                     reclaim,
                 ).run()
             finally:
-                folder = write(root, name, found, given, base)
+                folder = write(root, name, found, given, base, key)
     return folder
 
 
-def write(root: Path, name: str, found: Exploration, given: Space, base: Config) -> Path:
+def write(root: Path, name: str, found: Exploration, given: Space, base: Config, key: str) -> Path:
     """The results so far, as plain files for the report."""
     folder, frame = folder_of(root, name), found.frame()
     folder.mkdir(parents=True, exist_ok=True)
@@ -110,7 +110,7 @@ def write(root: Path, name: str, found: Exploration, given: Space, base: Config)
         "objective": "mean of the held-in validation scores at the best checkpoint, points",
         "space": given.to_dict(),
         "sampler": "TPE, multivariate",
-        "key": found.study.study_name.removeprefix(f"{name} "),
+        "key": key,
         "trials": {state: int(n) for state, n in frame["state"].value_counts().items()} if len(frame) else {},
         "importance": found.importance(),
         "surface": surface(frame, given.to_dict()) if len(frame) else None,

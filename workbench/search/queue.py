@@ -9,6 +9,7 @@ what, so it can be deleted between two calls of the driver.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ from workbench.search.study import StudyError
 
 CONNECT_SECONDS = 10
 BUSY_SECONDS = 60  # how long sqlite waits for another process's write
+MARK = "storage.txt"
 TIMEOUT_OPTION = {"sqlite": "timeout", "postgresql": "connect_timeout", "mysql": "connect_timeout"}
 
 
@@ -65,7 +67,8 @@ class Queue:
 
     Args:
         place: a folder that all workers share; the lock lies there, and the database by default.
-        url: an SQLAlchemy URL of another database, ``postgresql://...`` or ``mysql://...``.
+        url: an SQLAlchemy URL of another database, ``postgresql://...`` or ``mysql://...``, which other
+            checkouts may use as well.
 
     Raises:
         StudyError: when the database does not answer or holds something else.
@@ -76,7 +79,7 @@ class Queue:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._lock, self._wanted = FileLock(place / "queue.lock"), place / "wanted.json"
         with self._lock:
-            self._study = opened(url or default_url(place), name)
+            self._study = opened(url or default_url(place), own_name(place, name, url))
 
     def fill(self, wanted: Mapping[str, str], done: Callable[[str], bool]) -> None:
         """Enqueues what is wanted, neither waiting nor running, and not done; repeating it adds nothing.
@@ -151,6 +154,20 @@ class Queue:
 
 def _identity(trial: FrozenTrial) -> tuple[Any, Any]:
     return trial.user_attrs.get("cell"), trial.user_attrs.get("key")
+
+
+def own_name(place: Path, name: str, url: str) -> str:
+    """What a study is called in its database: in one that others may use as well, no other place's does so.
+
+    The mark of a place is drawn once and lies in it, so machines that share the folder share the study.
+    """
+    if not url:
+        return name  # the database lies in the place itself
+    path = place / MARK
+    with FileLock(path.with_suffix(".lock")):
+        if not path.is_file():
+            files.write_text(path, secrets.token_hex(8))
+        return f"{name} {path.read_text(encoding='utf-8')}"
 
 
 def default_url(place: Path) -> str:
