@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from optuna.distributions import FloatDistribution
 from optuna.pruners import ThresholdPruner
@@ -42,6 +44,20 @@ def test_the_first_settings_come_first_and_once(found, tmp_path):
     assert found.begin("trial000").params == {"data.exponent": 0.5}
     assert found.begin("trial001").params != {"data.exponent": 0.5}
     assert len(found.study.trials) == 2
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_a_first_setting_with_other_values_is_another_one(found, tmp_path, ended):
+    if ended:
+        finish(found, "trial000")
+    edited = replace(SPACE, first={"paper": {"data.exponent": 0.25}})
+    again = Exploration(tmp_path, "x", edited)
+    again.prepare()
+    finish(again, "trial001")
+    again.prepare()
+    assert again.begin("trial002").params["data.exponent"] not in (0.25, 0.5)
+    lines = again.frame()[["trial", "first", "data.exponent"]].values.tolist()
+    assert lines == [*([["trial000", "", 0.5]] if ended else []), ["trial001", "paper", 0.25]]
 
 
 def test_a_slot_that_is_taken_again_goes_on_with_its_trial(found, tmp_path):

@@ -49,13 +49,19 @@ class Exploration:
         self.study.pruner = space.pruner
 
     def prepare(self) -> None:
-        """Fails trials that a kill left without a slot and enqueues the settings to try first."""
+        """Fails trials that a kill left without a slot and enqueues the settings to try first.
+
+        A setting whose values were edited is another one: its earlier trial keeps its values, not the title.
+        """
         with self._lock:
             for trial in self._trials(TrialState.RUNNING):
                 if "slot" not in trial.user_attrs:
                     self.study.tell(trial.number, state=TrialState.FAIL)
+            for trial in self._trials(TrialState.WAITING):
+                if "first" in trial.user_attrs and not self._title(trial):
+                    self.study._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
             kept = self._trials(TrialState.WAITING, TrialState.RUNNING, *ENDED)  # what failed comes again
-            known = {trial.user_attrs.get("first") for trial in kept}
+            known = {self._title(trial) for trial in kept}
             for title, values in self._space.first.items():
                 if title not in known:
                     self.study.enqueue_trial(dict(values), user_attrs={"first": title})
@@ -122,9 +128,9 @@ class Exploration:
         """One line per trial that ended, in their order: values of the dimensions, objective, notes."""
         lines = []
         for trial in sorted(self._trials(*ENDED), key=lambda found: str(found.user_attrs.get("slot"))):
-            notes = {name: note for name, note in trial.user_attrs.items() if name != "slot"}
+            notes = {name: note for name, note in trial.user_attrs.items() if name not in ("slot", "first")}
             line = {"trial": trial.user_attrs["slot"], "state": trial.state.name.lower(), "val": trial.value}
-            line |= {"steps": max(trial.intermediate_values), "first": notes.pop("first", "")}
+            line |= {"steps": max(trial.intermediate_values), "first": self._title(trial)}
             lines.append({**line, **trial.params, **dict(sorted(notes.items()))})
         return pd.DataFrame(lines)
 
@@ -153,6 +159,12 @@ class Exploration:
                 }
                 for name, evaluator in evaluators.items()
             }
+
+    def _title(self, trial: FrozenTrial) -> str:
+        """Which of the settings to try first it is, by title and values; "" for none."""
+        title = str(trial.user_attrs.get("first", ""))
+        values = trial.params or trial.system_attrs.get("fixed_params")
+        return title if values == dict(self._space.first.get(title, {})) else ""
 
     def _trials(self, *states: TrialState) -> list[FrozenTrial]:
         return self.study.get_trials(deepcopy=False, states=states)
