@@ -12,6 +12,7 @@ import yaml
 
 from workbench import code, config, presets
 from workbench.records import RECIPES, ROWS
+from workbench.search.study import module
 from workbench.surroundings import flatten
 
 ROOT = code.PACKAGE.parent
@@ -60,6 +61,12 @@ def test_every_study_is_a_stage_that_a_bare_repro_leaves_alone():
     assert not set(PIPELINE["stages"]) & set(STUDIES["stages"])
     needed = {dep for body in bodies().values() for dep in body.get("deps", [])}
     assert not [dep for dep in needed if dep.startswith("outputs/studies")], "it would run for hours"
+
+
+def test_a_study_of_other_studies_arms_depends_on_them():
+    first = module(ROOT / "experiments/diagnostics/study.py").FIRST
+    deps = STUDIES["stages"]["ablate"]["do"]["deps"]
+    assert {f"experiments/{name}/study.py" for name in first} <= set(deps)
 
 
 def test_the_report_is_out_of_date_when_a_study_has_a_new_page():
