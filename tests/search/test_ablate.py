@@ -183,7 +183,7 @@ def test_the_plan_afterwards_knows_hours(cells, repository):
 def test_copies_are_verified_against_the_runs_and_these_against_their_weights(cells, repository, monkeypatch):
     monkeypatch.setattr(grid.Grid, "_staff", None)
     run(repository)  # all of them, whatever an earlier test collected last
-    listed = [SimpleNamespace(**cell | {"tune": cell["tune"] or ""}) for cell in cells["cells"]]
+    listed = [SimpleNamespace(**cell | {"tune": cell["tune"] or "", "probe": ""}) for cell in cells["cells"]]
     assert copies(repository, "tiny", listed) == (
         True, "tiny: 10 records in runs/ are intact and the same"
     )  # fmt: skip

@@ -9,6 +9,7 @@ import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -27,6 +28,7 @@ from workbench.search.explore import explore, place_of
 from workbench.search.plan import lines, plan
 from workbench.search.space import Space
 from workbench.search.study import StudyError
+from workbench.verify import copies
 
 STUDY = """
 from optuna.distributions import FloatDistribution
@@ -214,6 +216,14 @@ def test_a_study_with_probes_and_an_arm_after_another(repository):
     tuned = json.loads((folder / "cells/fine@101/tune.json").read_text())
     assert tuned["hashes"]["after"] == cells["tuned"]["tune"]
     assert set(tuned["examples"]) == {"scienceqa"}
+    listed = [SimpleNamespace(**cell | {"tune": cell["tune"] or ""}) for cell in cells.values()]
+    assert copies(repository, "tiny", listed) == (True, "tiny: 8 records in runs/ are intact and the same")
+    copy = folder / "cells/tuned@101/probe.json"
+    kept = copy.read_bytes()
+    copy.write_bytes(kept.replace(b"101", b"102"))
+    with pytest.raises(ValueError, match=r"probe\.json is not .*; run `workbench ablate tiny`"):
+        copies(repository, "tiny", listed)
+    copy.write_bytes(kept)
     made = plan(load(repository / "params.yaml"), repository, "tiny", "2", workers=1)
     assert [(arm.arm, arm.probings) for arm in made.arms] == [("start", 0), ("tuned", 1), ("fine", 1)]
     spent = {name: cell["cost"]["probe"]["flops"] for name, cell in cells.items()}
