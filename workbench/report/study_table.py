@@ -175,7 +175,7 @@ def _cell(line: Any, folder: Path, number: int) -> Cell:
     )
 
 
-def _records(line: Mapping[str, Any], place: Path, number: int) -> dict[str, Mapping[str, Any]]:
+def _records(line: Mapping[str, Any], place: Path, number: int) -> Mapping[str, Mapping[str, Any]]:
     """Kind -> the sealed record, once it is sure that the line says of it what it says itself."""
     study = place.parents[1].name
     wanted = {kind: file for kind, file in RECORDS.items() if line.get(kind)}
