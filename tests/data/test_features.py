@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from transformers import InstructBlipVisionConfig, InstructBlipVisionModel
 from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
 
+from workbench import code
 from workbench.data import features
 from workbench.data.encoder import Encoder, Preprocessing
 from workbench.data.features import FeatureStore, FeatureStoreError, build
@@ -175,6 +176,24 @@ def test_changed_preprocessing_is_noticed(tmp_path, prepared, encoder):
     path.write_text(json.dumps(raw | {"image_mean": [0.4, 0.5, 0.5]}))
     with pytest.raises(FeatureStoreError, match="preprocessing"):
         opened(tmp_path, prepared, encoder)
+
+
+def edited(modules, **more):
+    """The digest of the code that encodes, after an edit of it."""
+    assert {"workbench.data.encoder", "workbench.data.images"} <= set(modules)
+    assert more["without"].isdisjoint(modules)
+    return "edited"
+
+
+def test_edited_code_recomputes_all(tmp_path, prepared, encoder, counted, monkeypatch):
+    build(prepared, encoder, tmp_path / "features")
+    monkeypatch.setattr(code, "digest", edited)
+    with pytest.raises(FeatureStoreError, match="preprocessing or code"):
+        opened(tmp_path, prepared, encoder)
+    counted.clear()
+    build(prepared, encoder, tmp_path / "features")
+    assert sum(counted) == 5
+    opened(tmp_path, prepared, encoder)
 
 
 @pytest.mark.parametrize("file", ["features.f16", "index.json"])

@@ -9,13 +9,14 @@ import pytest
 from small_world import CONFIG
 
 from workbench.config import changed
+from workbench.data import encoder
 from workbench.data.catalog import BY_NAME
 from workbench.experiment import record
 from workbench.experiment import score as scoring
 from workbench.experiment.answers import WEIGHTS
 from workbench.experiment.fit import fit
 from workbench.experiment.record import Record, RunError
-from workbench.experiment.score import read_scores, score
+from workbench.experiment.score import read_scores, score, signed
 from workbench.report.table import PREDICTION_COLUMNS
 
 
@@ -57,6 +58,13 @@ def test_the_record_says_what_it_took(examined):
     assert made.cost.flops > 0
     assert made.cost.peak_memory_bytes > 1e6
     assert made.hashes["weights"] == ""
+
+
+def test_an_edit_of_the_code_that_encodes_pictures_is_another_examination(world, monkeypatch):
+    before = signed(CONFIG, "blip2", world, None)
+    monkeypatch.setattr(encoder, "_CODE", ("workbench.data.images",))
+    after = signed(CONFIG, "blip2", world, None)
+    assert {key for key in before if before[key] != after[key]} == {"encoder"}
 
 
 def test_after_an_edit_of_a_metric_nothing_is_answered_again(examined, world, monkeypatch):

@@ -13,6 +13,7 @@ from transformers import (
     InstructBlipVisionModel,
 )
 
+from workbench import code
 from workbench.records import Example
 from workbench.train import blip2, pairs, vision
 
@@ -235,7 +236,7 @@ def test_pictures_are_encoded_in_order():
     assert [example.dataset for example in made.examples] == ["web_capfilt"] * 3 + ["coco_caption"] * 2
 
 
-def test_kept_features_are_found_by_encoder_and_pictures_alone(tmp_path, monkeypatch):
+def test_kept_features_are_found_by_encoder_pictures_and_code_alone(tmp_path, monkeypatch):
     config = InstructBlipVisionConfig(
         hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=2, image_size=64,
         patch_size=8,
@@ -249,6 +250,9 @@ def test_kept_features_are_found_by_encoder_and_pictures_alone(tmp_path, monkeyp
     for encoder, seed in ((other, 1), (one, 2)):
         with pytest.raises(pytest.fail.Exception, match="encoded again"):
             pairs.pairs(encoder, 2, 1, seed=seed, kept=tmp_path)
+    monkeypatch.setattr(code, "digest", lambda modules: f"edited {modules}")
+    with pytest.raises(pytest.fail.Exception, match="encoded again"):
+        pairs.pairs(one, 2, 1, seed=1, kept=tmp_path)
 
 
 def test_the_state_has_the_names_of_an_instructblip(tmp_path):

@@ -15,11 +15,16 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from transformers import InstructBlipVisionConfig, InstructBlipVisionModel
 
+from workbench import code
 from workbench.files import canonical, digest, read_json
 
+GREY = (128, 128, 128)  # the empty canvas, which stands for a picture in the blind input
 _ANCHOR = "embeddings.class_embedding"  # its prefix tells where the vision part begins
 _AFTER = "post_layernorm."  # trained, so never part of what is cached
 _PARTS = ("embeddings.", "encoder.", _AFTER)
+# the code that makes a feature of a picture's bytes; what else it imports only reads and names files
+_CODE = ("workbench.data.encoder", "workbench.data.images")
+_NOT_IT = frozenset({"workbench.code", "workbench.files"})
 # the fields of a vision config that decide what the encoder computes
 _DECISIVE = (
     "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "image_size",
@@ -117,8 +122,12 @@ class Encoder:
 
     @property
     def identity(self) -> dict[str, str]:
-        """Digests of weights and preprocessing: equal identities give equal features."""
-        return {"weights": self.weights_sha256, "preprocessing": digest(asdict(self.preprocessing))}
+        """Digests of weights, preprocessing and code: equal identities give equal features."""
+        return {
+            "weights": self.weights_sha256,
+            "preprocessing": digest(asdict(self.preprocessing)),
+            "code": code.digest(_CODE, without=_NOT_IT),
+        }
 
     def load(self, device: torch.device | str = "cpu") -> InstructBlipVisionModel:
         """The model in float32 and eval mode."""

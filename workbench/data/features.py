@@ -27,13 +27,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from workbench.data.encoder import Encoder, encode
+from workbench.data.encoder import GREY, Encoder, encode
 from workbench.data.images import content_key, open_image
 from workbench.files import canonical, digest, file_sha256, read_json, replacing, write_json, write_text
 
 FEATURES, INDEX = "features.f16", "index.json"
 BLANK = "blank"  # the content key of the empty grey canvas
-GREY = (128, 128, 128)
 _REMEDY = "rerun the stage features"
 Rows = npt.NDArray[np.float16]
 
@@ -66,7 +65,8 @@ class FeatureStore:
         index = _read_index(out)
         if index["encoder"] != Encoder.open(encoder).identity:
             raise FeatureStoreError(
-                f"{out / INDEX} was built with another encoder or preprocessing than {encoder}; {_REMEDY}"
+                f"{out / INDEX} was built with another encoder, preprocessing or code than "
+                f"{encoder}'s; {_REMEDY}"
             )
         if index["prepared"] != _prepared_identity(prepared):
             raise FeatureStoreError(f"{out / INDEX} was built before {prepared} changed; {_REMEDY}")
@@ -106,8 +106,8 @@ def build(
 ) -> None:
     """Brings the store up to date: rows of pictures it already holds are copied, the others encoded.
 
-    Rows are keyed by the picture's content, the encoder's weights and the preprocessing; pictures that
-    no example shows any more are dropped. A damaged store is rebuilt.
+    Rows are keyed by the picture's content, the encoder's weights, the preprocessing and its code; pictures
+    that no example shows any more are dropped. A damaged store is rebuilt.
 
     Args:
         prepared: folder of the stage prepare: <dataset>/<split>.parquet, pictures, manifest.json.

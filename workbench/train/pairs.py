@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import InstructBlipVisionModel
 
+from workbench import code
 from workbench.data.micro.language import in_words
 from workbench.data.micro.render import render
 from workbench.data.micro.scene import Scene
@@ -65,9 +66,10 @@ def pairs(
 
     Args:
         kept: folder for the features, so that the next training need not draw and encode again; they
-            are found there by the encoder's weights and everything the pictures follow from.
+            are found there by the encoder's weights and all that the pictures follow from, code included.
     """
-    key = digest({"web": web, "coco": coco, "seed": seed, "split": split, "vision": _weights_hash(vision)})
+    drawn = {"web": web, "coco": coco, "seed": seed, "split": split, "code": code.digest([__name__])}
+    key = digest({**drawn, "vision": _weights_hash(vision)})
     path = kept / f"{key[:16]}.safetensors" if kept else None
     known = path is not None and path.is_file()
     examples: list[Example] = []
