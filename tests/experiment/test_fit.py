@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import small_world
 import torch
+from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 from small_world import CONFIG
 
@@ -48,6 +49,16 @@ def test_a_run_leaves_a_record_and_is_never_made_again(world, home, monkeypatch)
     assert [point["step"] for point in read_curve(folder) if "val/vqav2" in point] == [3, 6]
     monkeypatch.setattr(fitting, "train", None)
     assert fit(CONFIG, "instruct", world) == folder
+
+
+def test_a_finished_run_without_its_weights_is_refused_with_what_to_delete(world):
+    config = changed(CONFIG, {"train.steps": 2})
+    folder = fit(config, "instruct", world)
+    (folder / WEIGHTS).write_bytes(b"torn")
+    for _ in range(2):
+        with pytest.raises(RunError, match=rf"{WEIGHTS} is not.*delete the folder {folder} and run again"):
+            fit(config, "instruct", world)
+        (folder / WEIGHTS).unlink(missing_ok=True)
 
 
 def test_crops_are_another_run_that_resumes_to_the_same_bits(world, home, monkeypatch):
@@ -278,9 +289,13 @@ def test_the_saved_weights_are_the_trained_ones_alone(world):
 
 
 def test_two_runs_of_a_configuration_are_equal(world, tmp_path_factory, monkeypatch):
+    """Whatever the environment or the user's `accelerate config` says about precision and accumulation."""
     folders = []
     for name in "ab":
         monkeypatch.setenv("DVC_ROOT", str(tmp_path_factory.mktemp(name)))
         folders.append(fit(CONFIG, "multitask_plain", world))
+        AcceleratorState._reset_state(reset_partial_state=True)
+        monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "fp16")
+        monkeypatch.setenv("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", "4")
     assert measured(folders[0]) == measured(folders[1])
     assert small_world.CONFIG == CONFIG

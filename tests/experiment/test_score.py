@@ -8,16 +8,18 @@ import pandas as pd
 import pytest
 from small_world import CONFIG
 
+from workbench import files
 from workbench.config import changed
 from workbench.data import encoder
 from workbench.data.catalog import BY_NAME
 from workbench.experiment import record
 from workbench.experiment import score as scoring
 from workbench.experiment.answers import WEIGHTS
-from workbench.experiment.fit import fit
+from workbench.experiment.fit import fit, settings_hash
 from workbench.experiment.record import Record, RunError
 from workbench.experiment.score import read_scores, score, signed
 from workbench.report.table import PREDICTION_COLUMNS
+from workbench.stages import evaluate
 
 
 @pytest.fixture(scope="module")
@@ -124,6 +126,32 @@ def test_a_model_without_the_text_path_is_examined_too(world, monkeypatch):
     monkeypatch.setattr(scoring, "BY_NAME", {"vqav2": BY_NAME["vqav2"]})
     folder = score(changed(CONFIG, {"model.instruction_aware": False}), "blip2", world)
     assert Record.read(folder).cost.flops > 0
+
+
+def test_the_stage_examines_what_was_tuned_with_these_parameters_of_this_start_alone(world, tmp_path):
+    (tmp_path / "backbones").symlink_to(world / "backbones")
+    folder = tmp_path / "outputs/tune/instruct"
+    files.write_text(folder / WEIGHTS, "weights")
+    hashes = {
+        "config": settings_hash(CONFIG, world),
+        "start": record.folder_hash(record.start_folder(CONFIG, world)),
+    }
+
+    def published(hashes):
+        result = {"weights_sha256": files.file_sha256(folder / WEIGHTS)}
+        cost = record.Cost(0.0, 0.0, 0)
+        Record("tune", "instruct", "s", "micro", 1, {}, hashes, cost, {}, result).write(folder)
+
+    published(hashes)
+    assert evaluate._tuned(CONFIG, tmp_path, "instruct") == folder
+    with pytest.raises(RunError, match=r"with other parameters.*run `workbench tune instruct` first"):
+        evaluate.work(changed(CONFIG, {"model.instruction_aware": False}), tmp_path, "instruct")
+    published(hashes | {"start": "another"})
+    with pytest.raises(RunError, match=r"of another start.*run `workbench tune instruct` first"):
+        evaluate.work(CONFIG, tmp_path, "instruct")
+    (folder / WEIGHTS).unlink()
+    with pytest.raises(RunError, match="run `workbench tune instruct` first"):
+        evaluate.work(CONFIG, tmp_path, "instruct")
 
 
 def test_weights_of_another_model_are_refused(world, monkeypatch):

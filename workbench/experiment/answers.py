@@ -17,8 +17,8 @@ from workbench.data.features import FeatureStore
 from workbench.data.tokens import Tokenizers
 from workbench.evaluate.generate import generate
 from workbench.evaluate.rank import rank
-from workbench.experiment.record import RunError, encoder_folder, start_folder
-from workbench.files import replacing
+from workbench.experiment.record import RECORD, Record, RunError, encoder_folder, start_folder
+from workbench.files import file_sha256, replacing
 from workbench.model.instructblip import InstructBlip
 from workbench.records import Example, Prediction
 
@@ -73,6 +73,18 @@ def save_weights(path: Path, parameters: dict[str, Parameter]) -> None:
     """Writes the trained parameters alone, whole or not at all."""
     with replacing(path) as temporary:
         save_file({name: p.detach().cpu().contiguous() for name, p in parameters.items()}, temporary)
+
+
+def tuned_record(folder: Path, remedy: str) -> Record:
+    """The record of a tuning run, or of its copy, once it is sure that the weights are those it names.
+
+    Raises:
+        RunError: with the remedy, when they are not; and as `Record.read`.
+    """
+    made, weights = Record.read(folder), folder / WEIGHTS
+    if not weights.is_file() or file_sha256(weights) != made.result.get("weights_sha256"):
+        raise RunError(f"{weights} is not, or no longer, the file that {RECORD} names; {remedy}")
+    return made
 
 
 def load_weights(path: Path, parameters: dict[str, Parameter]) -> None:

@@ -29,7 +29,7 @@ from workbench.data.prepare import load_examples
 from workbench.data.templates import Templates, evaluation_text, training_text
 from workbench.evaluate.metrics import score
 from workbench.experiment import record
-from workbench.experiment.answers import WEIGHTS, answers, load_weights, materials, save_weights
+from workbench.experiment.answers import WEIGHTS, answers, load_weights, materials, save_weights, tuned_record
 from workbench.experiment.curve import CURVE, Curve, counts, cut, flat, read_curve
 from workbench.experiment.operations import Operations
 from workbench.model.instructblip import InstructBlip
@@ -54,8 +54,9 @@ def fit(
     """The folder of the finished run: record.json, curve.jsonl, best.safetensors, checkpoint/.
 
     A finished run is returned as it is; one that was killed goes on from its checkpoint and ends with
-    the same bits; two processes that want the same run wait for each other. Those that accelerate has
-    started together make it together: the first of them writes.
+    the same bits on a CPU (on a GPU sums have an order of their own: equal but for rounding); two
+    processes that want the same run wait for each other. Those that accelerate has started together
+    make it together: the first of them writes.
 
     Args:
         root: holds data/prepared, data/features and the start; runs/ lies there, or below DVC_ROOT.
@@ -64,7 +65,8 @@ def fit(
             raising; the next call goes on from the last checkpoint.
 
     Raises:
-        ValueError: for missing or damaged inputs, naming file and remedy.
+        ValueError: for missing or damaged inputs, and for a finished run without the weights its record
+            names, naming file and remedy.
         TrainingDiverged: naming step, dataset and examples.
     """
     hashes = signed(config, recipe, root, after.name if after else "")
@@ -73,7 +75,10 @@ def fit(
     together = PartialState(cpu=not torch.cuda.is_available())  # else two on CPUs are two alone
     lock: AbstractContextManager[object] = FileLock(folder / ".lock")
     with lock if together.is_main_process else nullcontext():
-        (finished,) = broadcast_object_list([(folder / record.RECORD).is_file()])
+        finished = together.is_main_process and (folder / record.RECORD).is_file()
+        if finished:
+            tuned_record(folder, f"delete the folder {folder} and run again")
+        (finished,) = broadcast_object_list([finished])
         if not finished:
             _Run(config, recipe, root, folder, hashes, after).finish(watch)
         together.wait_for_everyone()
@@ -87,8 +92,21 @@ def signed(config: Config, recipe: Recipe, root: Path, after: str = "") -> dict[
         after: the signature of the run whose weights it begins with, which stands for all of that one's.
     """
     datasets = record.held_in(config)
+    return {
+        "recipe": recipe,
+        "config": settings_hash(config, root),
+        "start": record.folder_hash(record.start_folder(config, root)),
+        **record.data_hashes(root, config, datasets, ("train", "val")),
+        "catalogue": record.rows_hash(datasets, config.suite),
+        "code": record.code_hash("workbench.experiment.fit"),
+        **({"after": after} if after else {}),
+    }
+
+
+def settings_hash(config: Config, root: Path) -> str:
+    """The digest of those parameters that a tuned model follows from."""
     tuned = {
-        "datasets": sorted(datasets),
+        "datasets": sorted(record.held_in(config)),
         "factors": _factors(config),
         "sampling": [config.data.sampling, config.data.mixing, config.data.exponent],
         "templates": _templates_hash(config, root),
@@ -96,15 +114,7 @@ def signed(config: Config, recipe: Recipe, root: Path, after: str = "") -> dict[
         "model": record.switches(config),
         "train": asdict(config.train),
     }
-    return {
-        "recipe": recipe,
-        "config": files.digest(tuned),
-        "start": record.folder_hash(record.start_folder(config, root)),
-        **record.data_hashes(root, config, datasets, ("train", "val")),
-        "catalogue": record.rows_hash(datasets, config.suite),
-        "code": record.code_hash("workbench.experiment.fit"),
-        **({"after": after} if after else {}),
-    }
+    return files.digest(tuned)
 
 
 class _Run:
@@ -122,7 +132,7 @@ class _Run:
         self.config, self.recipe, self.folder, self.hashes = config, recipe, folder, hashes
         self.home, self.signature = home(root), folder.name
         torch.manual_seed(config.train.seed)
-        self.accelerator = Accelerator()
+        self.accelerator = Accelerator(mixed_precision="no")  # whatever the user's: train.precision decides
         self.model, self.collator = materials(config, root, self.accelerator.device)
         self.model.prepare_training(config.train.precision, config.train.gradient_checkpointing)
         if after is not None:

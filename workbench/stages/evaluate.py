@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from workbench.config import Config
-from workbench.records import ROWS, Row
+from workbench.records import ROWS, Recipe, Row
 from workbench.stages import side_by_side
 from workbench.stages.guard import stage
 
@@ -23,8 +23,28 @@ def work(config: Config, root: Path, row: Row | None) -> None:
     from workbench.stages import publish
 
     recipe = ROWS[row]
-    tuned = root / "outputs/tune" / recipe if recipe else None
+    tuned = _tuned(config, root, recipe) if recipe else None
     publish.evaluated(score(config, row, root, tuned), root, row)
+
+
+def _tuned(config: Config, root: Path, recipe: Recipe) -> Path:
+    """outputs/tune/<recipe>, once it is sure that it was made with these parameters and of this start.
+
+    Its code and data may be older: who edits how answers are made need not tune again to examine.
+
+    Raises:
+        RunError: naming the folder and the remedy.
+    """
+    from workbench.experiment import record
+    from workbench.experiment.answers import tuned_record
+    from workbench.experiment.fit import settings_hash
+
+    folder, remedy = root / "outputs/tune" / recipe, f"run `workbench tune {recipe}` first"
+    hashes = tuned_record(folder, remedy).hashes
+    start = record.folder_hash(record.start_folder(config, root))
+    if (hashes.get("config"), hashes.get("start")) != (settings_hash(config, root), start):
+        raise record.RunError(f"{folder} was tuned with other parameters or of another start; {remedy}")
+    return folder
 
 
 if __name__ == "__main__":

@@ -111,7 +111,7 @@ def learn(
         adamw(model.trainable(), plan),
         partial(learning_rate, config=plan),
         blip2.stage2_batches(data, collator, plan.seed, plan.batch_size),
-        Accelerator(),
+        Accelerator(mixed_precision="no"),  # whatever the user's: the plan's precision decides
         precision=plan.precision,
         seed=plan.seed,
         start_step=0,

@@ -67,8 +67,8 @@ def train(
         model: on accelerator.device; called with a Batch, returns a LossSum.
         schedule, batches: number of finished updates -> learning rate, and this process's
             micro-batches, of the next.
-        accelerator: knows the device and the processes. It has no say in the precision: accelerate
-            fixes that once per Python process, and a study's arms may differ in it.
+        accelerator: knows the device and the processes. It has no say in the precision, which accelerate
+            fixes once per Python process, while a study's arms may differ in it, nor in accumulation.
         seed: of dropout, redrawn for every step and process, so that a step needs no history.
 
     Raises TrainingDiverged, naming step, datasets and examples, before the weights are touched.
@@ -84,7 +84,7 @@ def train(
         for batch in batches(step):
             with autocast:
                 out: LossSum = model(batch.to(accelerator.device))
-            accelerator.backward(out.loss)
+            out.loss.backward()  # accelerate's own would scale it as the user's environment says
             parts.append((torch.stack([out.loss.detach().float(), out.tokens.float()]), batch.examples))
         examples = [example for _, part in parts for example in part]
         share = torch.stack([sums for sums, _ in parts]).sum(0)
