@@ -5,7 +5,9 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -104,6 +106,39 @@ def test_a_killed_run_is_marked_and_resumed_without_doubled_steps(home):
     (run,) = found(home)
     assert run.info.status == "FINISHED"
     assert steps_of(home, run.info.run_id) == [1, 2, 3, 4, 5]
+
+
+def test_a_torn_line_costs_itself_alone_and_is_named_once(home, caplog):
+    with tracking.run(home, config.Config(), name="r", signature="s1", tags=TAGS) as track:
+        for step in (1, 2, 3):
+            track.metrics(step, {"loss": 1.0})
+            track.send()
+            with track.path.open("ab") as full:
+                full.write(b'{"event": "me\xff' * (step == 2))
+    (run,) = found(home)
+    assert (run.info.status, steps_of(home, run.info.run_id)) == ("FINISHED", [1, 2, 3])
+    assert caplog.text.count("s1.jsonl: line 4 was torn") == caplog.text.count("was torn") == 1
+
+
+def test_a_server_that_is_away_is_asked_ever_more_rarely(tmp_path, monkeypatch):
+    clock, asked, away = [0], [], [True]
+    monkeypatch.setattr(tracking, "time", SimpleNamespace(monotonic=lambda: clock[0], time=time.time))
+
+    def deliver(*_):
+        asked.append(clock[0])
+        if away[0]:
+            raise OSError("no route to host")
+
+    monkeypatch.setattr(tracking, "deliver", deliver)
+    (tmp_path / "spool").mkdir()
+    track = tracking.Track(tmp_path, AWAY.tracking, "s1")
+    for clock[0] in range(0, 2160, 10):
+        away[0] = clock[0] < 2110
+        track.metrics(clock[0], {"loss": 1.0})
+    assert asked == [10, 70, 190, 430, 910, 1510, 2110, 2120, 2130, 2140, 2150]
+    away[0], clock[0] = True, 2160
+    assert not track.send()
+    assert track._next_send == 2160 + 60
 
 
 def connect(home: Path) -> None:

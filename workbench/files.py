@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,6 +35,16 @@ def replacing(path: Path) -> Iterator[Path]:
         raise
 
 
+def replace_folder(old: Path, new: Path) -> None:
+    """Puts a finished folder where another may stand, which a kill leaves whole or takes away whole."""
+    gone = old.with_name(f".{old.name}.gone")
+    shutil.rmtree(gone, ignore_errors=True)
+    if old.exists():
+        old.rename(gone)
+    new.rename(old)
+    shutil.rmtree(gone, ignore_errors=True)
+
+
 def write_text(path: Path, text: str) -> None:
     """Replaces the file's content at once."""
     with replacing(path) as temporary:
@@ -55,6 +66,23 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not readable JSON ({error}); delete it and rerun its stage") from error
+
+
+def append_json(path: Path, value: Any) -> None:
+    """Adds a line to a file of JSON lines: one of its own, even if a kill or a full disk tore the last."""
+    with path.open("a+b") as opened:
+        opened.seek(max(opened.tell() - 1, 0))
+        start = b"" if opened.read(1) in (b"", b"\n") else b"\n"
+        opened.write(start + json.dumps(value).encode() + b"\n")
+
+
+def json_lines(path: Path) -> Iterator[tuple[int, Any]]:
+    """The number, from 1, and the value of each line that has an end; None for one that is not JSON."""
+    for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], 1):
+        try:
+            yield number, json.loads(line.decode())
+        except ValueError:  # of JSON or of UTF-8
+            yield number, None
 
 
 def canonical(value: Any) -> bytes:

@@ -1,14 +1,15 @@
-"""One MLflow run per training and per scoring; training never waits for a tracking server.
+"""One MLflow run per training and per scoring; without a tracking server training goes on.
 
 Everything goes through a spool: each event is a line appended to ``spool/<signature>.jsonl``, and
 what has not been sent is sent in batches every few seconds. When the server or the database is away
 the lines stay, and the next run to start sends them; a killed process loses at most a torn last line.
+A server that does not answer holds training up for two tries of ten seconds, ever more rarely.
 MLflow is for people: the records on disk are the truth (experiment/record.py).
 """
 
 from __future__ import annotations
 
-import json
+import functools
 import logging
 import os
 import threading
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SEND_EVERY_SECONDS = 10.0
-RETRY_AFTER_SECONDS = 60.0
+RETRY_AFTER_SECONDS = 60.0  # twice as long after each further failure
+LONGEST_RETRY_SECONDS = 600.0
 LARGEST_BATCH = 1000  # MLflow's limit of metrics in one call
 SIGNATURE = "workbench.signature"
 OWNER = "workbench.owner"
@@ -50,8 +52,9 @@ class Track:
         self.path = home / "spool" / f"{signature}.jsonl"
         self._lock = threading.Lock()
         self._next_send = time.monotonic() + SEND_EVERY_SECONDS
-        known = _repair(self.path)
-        self._last_step = max((e["step"] for e in known if e["event"] == "metrics"), default=-1)
+        self._pause = RETRY_AFTER_SECONDS
+        known = (event["step"] for event in _read(self.path) if event["event"] == "metrics")
+        self._last_step = max(known, default=-1)
 
     def follow(self, stream: Iterable[Point]) -> Iterator[Point]:
         """Passes on what a loop yields, (step, metrics), and records it on the way."""
@@ -77,9 +80,8 @@ class Track:
 
     def event(self, kind: str, **content: Any) -> None:
         """Appends one line to the spool; the only way into it."""
-        line = json.dumps({"event": kind, "time": int(time.time() * 1000), **content})
-        with self._lock, self.path.open("a", encoding="utf-8") as opened:
-            opened.write(line + "\n")
+        with self._lock:
+            files.append_json(self.path, {"event": kind, "time": int(time.time() * 1000), **content})
 
     def send(self) -> bool:
         """Sends what is unsent; says whether MLflow took it. A failure is logged and tried again later."""
@@ -87,8 +89,10 @@ class Track:
             deliver(self.path, self._home, self._options)
         except unavailable() as error:
             log.warning("tracking is away (%s); %s is sent later", _short(error), self.path)
-            self._next_send = time.monotonic() + RETRY_AFTER_SECONDS
+            self._next_send = time.monotonic() + self._pause
+            self._pause = min(2 * self._pause, LONGEST_RETRY_SECONDS)
             return False
+        self._pause = RETRY_AFTER_SECONDS
         self._next_send = time.monotonic() + SEND_EVERY_SECONDS
         return True
 
@@ -273,22 +277,17 @@ def _find_or_create(client: MlflowClient, experiment: str, event: Event, run_id:
     return str(created.info.run_id)
 
 
-def _repair(path: Path) -> list[Event]:
-    """Cuts a torn last line off, so that the next one starts on its own; returns what is there."""
-    if not path.exists():
-        return []
-    content = path.read_bytes()
-    whole = content[: content.rfind(b"\n") + 1]
-    if whole != content:
-        path.write_bytes(whole)
-    return _read(path)
-
-
 def _read(path: Path) -> list[Event]:
-    if not path.exists():
-        return []
-    lines = path.read_text(encoding="utf-8").split("\n")
-    return [json.loads(line) for line in lines[:-1]]  # a torn last line has no end
+    """Those that arrived whole; the others are left out each time, so that `deliver` counts alike."""
+    found = dict(files.json_lines(path)) if path.exists() else {}
+    for number in (number for number, event in found.items() if event is None):
+        _torn(path, number)
+    return [event for event in found.values() if event is not None]
+
+
+@functools.cache  # the file is read every few seconds
+def _torn(path: Path, number: int) -> None:
+    log.warning("%s: line %d was torn by a kill or a full disk; MLflow does not get it", path, number)
 
 
 def _owner(path: Path) -> str:
