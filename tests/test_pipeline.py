@@ -82,6 +82,11 @@ def test_the_report_is_out_of_date_when_a_study_has_a_new_page():
     assert (ROOT / "reports/studies").is_dir(), "DVC asks for it when no study was run"
 
 
+def test_dvc_leaves_what_a_stage_builds_on_to_the_stage():
+    for stage, out in (("prepare", "data/prepared"), ("features", "data/features")):
+        assert STAGES[stage]["outs"] == [{out: {"persist": True}}], "else it is deleted before the stage runs"
+
+
 def test_the_pipeline_tunes_and_examines_what_the_nouns_say():
     def written(stage):
         return {Path(path).stem for out in bodies()[stage]["metrics"] for path in out}

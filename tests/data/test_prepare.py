@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -109,6 +110,35 @@ def test_an_interrupted_run_leaves_what_was_there(tmp_path: Path, monkeypatch: p
     with pytest.raises(OSError, match="no space left"):
         prepare(CONFIG, tmp_path / "prepared", workers=1)
     assert contents(tmp_path) == {"prepared/old": b"old"}
+
+
+def test_what_was_prepared_before_is_replaced_and_never_half_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DVC leaves the folder to the stage."""
+    out, some = tmp_path / "prepared", changed(CONFIG, {"data.datasets": ["gqa"]})
+    prepare(changed(CONFIG, {"data.datasets": ["easy_vqa"]}), out, workers=1)
+    (out / "stale").write_text("stale")
+    before, removed = contents(out), []
+
+    class Killed(BaseException):
+        pass
+
+    def kill(folder: Path, **_: object) -> None:
+        removed.append(folder.name)
+        if folder.name.endswith(".gone") and folder.exists():
+            raise Killed
+
+    monkeypatch.setattr(shutil, "rmtree", kill)
+    with pytest.raises(Killed):
+        prepare(some, out, workers=1)
+    assert "prepared" not in removed
+    made = contents(out)
+    assert set(read_manifest(out)["files"]) | {"manifest.json"} == set(made)
+    assert made.keys().isdisjoint(before.keys() - {"manifest.json"})
+    monkeypatch.undo()
+    prepare(some, out, workers=1)
+    assert contents(tmp_path) == {f"prepared/{name}": data for name, data in made.items()}
 
 
 def killed(number: int) -> int:

@@ -30,7 +30,7 @@ from workbench.data.catalog import BY_NAME, CATALOG, DOWNSTREAM, EXTERNAL, Entry
 from workbench.data.micro.render import render
 from workbench.data.micro.scene import Scene
 from workbench.data.stored import Stored
-from workbench.files import file_sha256, read_json, replacing, write_json
+from workbench.files import file_sha256, read_json, replace_folder, replacing, write_json
 from workbench.records import Example, Split
 
 Frame = Scene | Path  # a scene to render, or a PNG to copy
@@ -89,8 +89,7 @@ def prepare(config: Config, out: Path, workers: int = 2, root: Path | None = Non
     except BaseException:
         shutil.rmtree(building, ignore_errors=True)
         raise
-    shutil.rmtree(out, ignore_errors=True)
-    building.rename(out)
+    replace_folder(out, building)
     return manifest
 
 

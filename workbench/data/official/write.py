@@ -8,7 +8,6 @@ is what an earlier preparation made of the same files.
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ from workbench.data.official import hub
 from workbench.data.official.hygiene import shared_images
 from workbench.data.official.part import STATE, Part, write_clip, write_part
 from workbench.data.official.releases import RELEASES, missing
-from workbench.files import file_sha256, write_json
+from workbench.files import file_sha256, replace_folder, write_json
 from workbench.records import Split
 
 
@@ -64,8 +63,7 @@ def write(config: Config, entries: Sequence[Entry], root: Path, out: Path, worke
         "files": {name: file_sha256(building / name) for name in written},
     }
     write_json(building / "manifest.json", manifest)
-    shutil.rmtree(out, ignore_errors=True)
-    building.rename(out)
+    replace_folder(out, building)
     return manifest
 
 
