@@ -2,6 +2,7 @@ import io
 import json
 import math
 import os
+import time
 import zipfile
 
 import numpy as np
@@ -282,6 +283,23 @@ def test_a_failed_build_leaves_the_old_store(tmp_path, prepared, encoder):
         build(prepared, encoder, tmp_path / "features")
     assert torch.equal(opened(tmp_path, prepared, encoder).take(REFS), before)
     assert sorted(p.name for p in (tmp_path / "features").iterdir()) == ["features.f16", "index.json"]
+
+
+def test_a_gpu_encodes_one_chunk_at_a_time(tmp_path, prepared, encoder, monkeypatch):
+    original, load, inside, most = features.encode, Encoder.load, [], []
+
+    def slow(model, pixels):
+        inside.append(1)
+        most.append(len(inside))
+        time.sleep(0.02)
+        inside.pop()
+        return original(model, pixels)
+
+    monkeypatch.setattr(features, "encode", slow)
+    monkeypatch.setattr(Encoder, "load", lambda self, device: load(self))  # there need be none
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    build(prepared, encoder, tmp_path / "features", batch_size=1, device="cuda")
+    assert most == [1] * 5
 
 
 @pytest.mark.parametrize("value", [1e6, math.nan])

@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -174,9 +175,12 @@ def _rows(
     """(at most batch_size, N, V) rows of the wanted keys in order, copied from `old` or encoded.
 
     Chunks are read and encoded side by side, one thread a core: numpy, Pillow and torch let go of
-    the interpreter, and a small encoder leaves little to do for threads of their own.
+    the interpreter, and a small encoder leaves little to do for threads of their own. A GPU encodes one
+    chunk at a time: it is filled by that, and its memory holds the activations of no more.
     """
     model = source.load(device)
+    on_cpu = torch.device(device).type == "cpu"
+    turn: AbstractContextManager[object] = nullcontext() if on_cpu else threading.Lock()
 
     def picture(key: str) -> Image.Image:
         size = (source.preprocessing.width, source.preprocessing.height)
@@ -188,8 +192,10 @@ def _rows(
         fresh: dict[str, Rows] = {}
         if missing:
             pixels = source.preprocessing.pixels([picture(key) for key in missing])
-            encoded = _half(encode(model, pixels), [first[key] for key in missing])
-            fresh = dict(zip(missing, encoded, strict=True))
+            with turn:
+                features = encode(model, pixels)
+            halves = _half(features, [first[key] for key in missing])
+            fresh = dict(zip(missing, halves, strict=True))
         return np.stack([fresh[key] if old is None or key in fresh else old[known[key]] for key in chunk])
 
     workers = os.cpu_count() or 1
