@@ -61,7 +61,11 @@ def _prepared(root: Path) -> Iterator[tuple[bool, str]]:
     if not prepared.is_dir():
         yield True, "data/prepared is not made yet"
         return
-    listed = read_manifest(prepared)["files"]
+    try:
+        listed = read_manifest(prepared)["files"]
+    except ValueError as error:
+        yield False, str(error)
+        return
     odd = [name for name, sha in listed.items() if _sha(prepared / name) != sha]
     yield not odd, _verdict("data/prepared", len(listed), odd, "run `dvc repro --force prepare`")
 
@@ -86,14 +90,16 @@ def _runs(root: Path) -> Iterator[tuple[bool, str]]:
     from workbench.experiment.answers import WEIGHTS
     from workbench.experiment.record import RECORD, Record
 
-    for folder in sorted(root.glob("outputs/tune/*")):
-        record = Record.read(folder)
-        same = _sha(folder / WEIGHTS) == record.result["weights_sha256"]
-        yield same, f"outputs/tune/{folder.name} {'matches' if same else 'differs from'} its record"
-    for folder in sorted(root.glob("outputs/evaluate/*")):
-        marks = Record.read(folder).result["sha256"]
+    for folder in [*sorted(root.glob("outputs/tune/*")), *sorted(root.glob("outputs/evaluate/*"))]:
+        try:
+            result = Record.read(folder).result
+        except ValueError as error:
+            yield False, str(error)
+            continue
+        marks = result.get("sha256", {WEIGHTS: result.get("weights_sha256")})
         same = all(_sha(folder / name) == mark for name, mark in marks.items())
-        yield same, f"outputs/evaluate/{folder.name} {'matches' if same else 'differs from'} its record"
+        place = folder.relative_to(root).as_posix()
+        yield same, f"{place} {'matches' if same else 'differs from'} its record"
     for folder in sorted((home(root) / "runs").glob("*")):
         if folder.is_dir() and not (folder / RECORD).is_file():
             yield True, f"runs/{folder.name} is unfinished; its stage goes on from there when it is run again"

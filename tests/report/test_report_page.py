@@ -14,8 +14,12 @@ import pytest
 from report_outputs import open_image, suite, write_outputs
 
 from workbench import code
+from workbench.config import Config
+from workbench.files import write_json
 from workbench.report.methods import METHODS
 from workbench.report.render import build
+from workbench.report.table import ReportError
+from workbench.stages import report as stage
 
 
 @pytest.fixture(scope="module")
@@ -175,3 +179,9 @@ def test_the_stage_report_runs_without_torch_and_mlflow():
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=code.PACKAGE.parent
     )
     assert done.stdout.strip() == "set()"
+
+
+def test_a_suite_of_some_datasets_alone_is_refused_in_a_sentence(tmp_path):
+    write_json(tmp_path / "data/prepared/manifest.json", {"datasets": {"gqa": {"val": 2, "test": 2}}})
+    with pytest.raises(ReportError, match=r"is held in but .* look at what there is with"):
+        stage.whole(Config(), tmp_path, tmp_path / "reports")

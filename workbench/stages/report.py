@@ -13,6 +13,7 @@ from workbench.data.mixture import Mixture
 from workbench.data.prepare import read_manifest
 from workbench.report.compare import Suite
 from workbench.report.render import build
+from workbench.report.table import ReportError
 from workbench.stages.guard import stage
 
 RULES: tuple[Literal["sqrt", "uniform", "proportional"], ...] = ("sqrt", "uniform", "proportional")
@@ -24,10 +25,20 @@ def work(config: Config, root: Path) -> None:
 
 
 def whole(config: Config, root: Path, reports: Path) -> Path:
-    """<reports>/index.html and what stands beside it; <reports>/studies holds the studies' pages."""
+    """<reports>/index.html and what stands beside it; <reports>/studies holds the studies' pages.
+
+    Raises:
+        ReportError: when a held-in dataset was not prepared, and as `render.build`.
+    """
     prepared = root / "data/prepared"
     datasets = read_manifest(prepared)["datasets"]
     chosen = config.data.held_in or HELD_IN
+    if absent := [name for name in chosen if "train" not in datasets.get(name, {})]:
+        raise ReportError(
+            f"{absent[0]} is held in but has no training examples in {prepared}, and the report is about all "
+            "datasets; run `dvc repro` with an empty data.datasets, or look at what there is with "
+            "`workbench reproduce`"
+        )
     sizes = {name: datasets[name]["train"] for name in chosen}
     factors = {name: value for name, value in config.data.factors.items() if name in sizes}
     suite = Suite(
