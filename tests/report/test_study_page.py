@@ -5,7 +5,7 @@ import shutil
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
-from report_outputs import START, open_image, suite
+from report_outputs import START, open_image, suite, write_outputs
 from study_outputs import CLAIMS, write_study
 from test_report_page import Reader, assert_only_its_own_script
 
@@ -32,6 +32,12 @@ def page(reports):
     return (reports / "studies/toy.html").read_text()
 
 
+@pytest.fixture(scope="module")
+def two_rows(tmp_path_factory):
+    """A pipeline's outputs of two rows, for a front page of which they are not what is looked at."""
+    return write_outputs(tmp_path_factory.mktemp("rows") / "outputs", 4, ("blip2", "instruct"))
+
+
 def test_a_study_without_held_in_sets_has_no_picture_of_both_averages(tmp_path):
     folder = write_study(tmp_path / "outputs", seeds=(101, 102))
     cells = json.loads((folder / "cells.json").read_text())
@@ -44,13 +50,33 @@ def test_a_study_without_held_in_sets_has_no_picture_of_both_averages(tmp_path):
     assert "held-out, all" in page.read_text()
 
 
-def test_what_a_study_draws_itself_is_on_its_page(toy, tmp_path):
+@pytest.fixture(scope="module")
+def own(toy, tmp_path_factory):
+    """The page of a study that draws more, run with uncommitted changes."""
+    place = tmp_path_factory.mktemp("own")
+    folder = shutil.copytree(toy, place / "studies/toy")
+    raw = json.loads((folder / "cells.json").read_text())
+    raw["revision"] |= {"dirty": "9" * 16, "dvc.exp_name": "odd-name"}
+    (folder / "cells.json").write_text(json.dumps(raw))
     drawn = Figure()
     drawn.subplots().plot([1, 2])
     short = pd.DataFrame({"arm": ["<b>full</b>", "drop"], "right_answers": [0.25, float("nan")], "n": [3, 4]})
     own = Own({"gaze": drawn}, {"short": short, "long": pd.DataFrame({"n": range(99)})}, {"gaze": "Where."})
-    path = build_study(toy, tmp_path, DATASETS, open_image, own)
-    page, text = path.read_text(), path.with_suffix(".md").read_text()
+    return build_study(folder, place / "reports", DATASETS, open_image, own)
+
+
+@pytest.fixture(scope="module")
+def unfinished(tmp_path_factory):
+    """The page of a study that lacks cells and cannot draw yet."""
+    place = tmp_path_factory.mktemp("unfinished")
+    gone = ("twin@101", "twin@102", "twin@103", "drop@102")
+    study = write_study(place / "outputs", missing=gone, examples=6)
+    note = Own(note="run `workbench explore toy`")
+    return build_study(study, place / "reports", DATASETS, open_image, note)
+
+
+def test_what_a_study_draws_itself_is_on_its_page(own):
+    page, text = own.read_text(), own.with_suffix(".md").read_text()
     assert "<figcaption>Where.</figcaption>" in page
     assert "![Where.](toy_gaze.svg)" in text
     assert '<td class="text">&lt;b&gt;full&lt;/b&gt;</td><td>0.250</td><td>3</td>' in page
@@ -58,14 +84,13 @@ def test_what_a_study_draws_itself_is_on_its_page(toy, tmp_path):
     assert "| drop | – | 4 | " in text
     assert '<th scope="col">right answers</th>' in page
     assert page.count("<td>98</td>") == 0, "a long table is a file alone"
-    assert (path.parent / "toy_long.csv").read_text().splitlines()[-1] == "98"
-    assert (path.parent / "toy_gaze.svg").exists()
+    assert (own.parent / "toy_long.csv").read_text().splitlines()[-1] == "98"
+    assert (own.parent / "toy_gaze.svg").exists()
 
 
-def test_a_study_that_cannot_draw_yet_says_why(toy, tmp_path):
-    path = build_study(toy, tmp_path, DATASETS, open_image, Own(note="run `workbench explore toy`"))
-    assert "Not drawn yet</span>: run `workbench explore toy`" in path.read_text()
-    assert "Not drawn yet: run" in path.with_suffix(".md").read_text()
+def test_a_study_that_cannot_draw_yet_says_why(unfinished):
+    assert "Not drawn yet</span>: run `workbench explore toy`" in unfinished.read_text()
+    assert "Not drawn yet: run" in unfinished.with_suffix(".md").read_text()
 
 
 def test_two_builds_are_byte_equal(toy, reports, tmp_path):
@@ -175,25 +200,19 @@ def test_no_page_says_that_its_claims_were_declared_before_anything_ran(page, re
         assert "had been looked at by then, stands in experiments/toy/README.md" in said
 
 
-def test_uncommitted_changes_are_confessed(toy, tmp_path):
-    folder = shutil.copytree(toy, tmp_path / "studies" / "toy")
-    raw = json.loads((folder / "cells.json").read_text())
-    raw["revision"] |= {"dirty": "9" * 16, "dvc.exp_name": "odd-name"}
-    (folder / "cells.json").write_text(json.dumps(raw))
-    page = build_study(folder, tmp_path / "reports", DATASETS, open_image).read_text()
+def test_uncommitted_changes_are_confessed(own):
+    page = own.read_text()
     assert "uncommitted changes" in " ".join(page.split())
     assert "dvc.exp_name <code>odd-name</code>" in page
 
 
-def test_missing_cells_are_named(tmp_path):
-    gone = ("twin@101", "twin@102", "twin@103", "drop@102")
-    study = write_study(tmp_path / "outputs", missing=gone, examples=6)
-    page = build_study(study, tmp_path / "reports", DATASETS, open_image).read_text()
+def test_missing_cells_are_named(unfinished):
+    page = unfinished.read_text()
     assert "4 of 9 cells are" in page
     assert "twin@101, drop@102, twin@102, twin@103" in page
     assert "Not decided: no seed has both arms." in page
     assert '<tbody id="runs-twin">' in page
-    found = front.read(tmp_path / "reports/studies", "toy")
+    found = front.read(unfinished.parent, "toy")
     assert (found.finished, found.missing, found.lines[1].found) == (5, 4, None)
 
 
@@ -203,10 +222,10 @@ def test_arms_keep_one_colour_each(toy):
     assert list(seen) == ["full", "drop", "twin"]
 
 
-def test_the_front_lists_primary_claims_and_what_was_not_run(outputs, reports, tmp_path):
+def test_the_front_lists_primary_claims_and_what_was_not_run(two_rows, reports, tmp_path):
     shutil.copytree(reports / "studies", tmp_path / "studies")
     studies = ["other", "toy"]
-    page = build(outputs, tmp_path, open_image, suite(), studies).read_text()
+    page = build(two_rows, tmp_path, open_image, suite(), studies).read_text()
     claims = page[page.index('<section id="claims"') :].split("</section>")[0]
     assert "not run yet; <code>workbench ablate other</code>" in claims
     assert '<a href="studies/toy.html">toy</a>' in claims
@@ -222,13 +241,13 @@ def test_the_front_lists_primary_claims_and_what_was_not_run(outputs, reports, t
     assert all((tmp_path / link).is_file() for link in links)
 
 
-def test_the_front_says_where_studies_began_once_they_began_differently(outputs, reports, tmp_path):
+def test_the_front_says_where_studies_began_once_they_began_differently(two_rows, reports, tmp_path):
     def built(starts):
         folder = shutil.copytree(reports / "studies", tmp_path / "studies", dirs_exist_ok=True)
         raw = json.loads((folder / "toy.json").read_text())
         for ending in ("json", "html"):
             (folder / f"other.{ending}").write_text(json.dumps(raw | {"study": "other", "starts": starts}))
-        page = build(outputs, tmp_path, open_image, suite(), ["other", "toy"]).read_text()
+        page = build(two_rows, tmp_path, open_image, suite(), ["other", "toy"]).read_text()
         return page, (tmp_path / "main.md").read_text()
 
     assert front.read(reports / "studies", "toy").starts == {"t5": [START]}
@@ -247,16 +266,16 @@ def test_the_front_says_where_studies_began_once_they_began_differently(outputs,
     assert "()" not in markdown
 
 
-def test_the_front_is_the_same_twice_when_no_study_was_run(outputs, tmp_path):
+def test_the_front_is_the_same_twice_when_no_study_was_run(two_rows, tmp_path):
     for name in ("one", "two"):
-        build(outputs, tmp_path / name, open_image, suite(), ["toy"])
+        build(two_rows, tmp_path / name, open_image, suite(), ["toy"])
     first, second = ((tmp_path / name / "index.html").read_text() for name in ("one", "two"))
     assert first == second
     assert "No study has been run yet: <code>workbench ablate toy</code>" in first
     assert not re.findall(r'href="(?!#)[^"]*"', first)
 
 
-def test_the_front_says_how_far_to_trust_the_statistics(outputs, tmp_path):
+def test_the_front_says_how_far_to_trust_the_statistics(two_rows, tmp_path):
     folder = tmp_path / "calibration"
     folder.mkdir()
     lines = ["studies,gain,covered,above,below", "400,0,0.95,0.01,0.02"]
@@ -264,13 +283,13 @@ def test_the_front_says_how_far_to_trust_the_statistics(outputs, tmp_path):
     (folder / "calibration.csv").write_text("\n".join(lines))
     (folder / "same_arm.csv").write_text("measure,seeds,p\nheld_in,3,0.01\ngqa,3,0.2\nvsr,3,0.04\n")
     (folder / "calibration.svg").write_text("<svg></svg>")
-    page = " ".join(build(outputs, tmp_path, open_image, suite()).read_text().split())
+    page = " ".join(build(two_rows, tmp_path, open_image, suite()).read_text().split())
     assert "found in 3.0 to 4.0 % of cases" in page
     assert "covered 95.0 to 97.0 % of the true effects" in page
     assert "differed with p &lt; .05 on 1 of 2 datasets" in page
     (folder / "same_arm.csv").unlink()
     with pytest.raises(ReportError, match="run benchmarks/calibration"):
-        build(outputs, tmp_path, open_image, suite())
+        build(two_rows, tmp_path, open_image, suite())
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -72,7 +73,7 @@ OVERALL = "overall"
 DOMAIN_COLUMNS = ("row", "dataset", "metric", "domain", "blind", "n", *(f.name for f in fields(Interval)))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Comparison:
     """Values with 95 % intervals over images; every frame has value, low, high, error, clusters.
 
@@ -93,19 +94,15 @@ class Comparison:
 
     def average(self, row: str, group: str, blind: bool = False) -> Interval | None:
         """One average; None if the row was not scored blind."""
-        frame = self.averages
-        return _one(frame[(frame["row"] == row) & (frame["group"] == group) & (frame["blind"] == blind)])
+        return self._averages.get((row, group, blind))
 
     def score(self, row: str, dataset: str, blind: bool = False) -> Interval | None:
         """One score; None where there is none."""
-        frame = self.scores
-        return _one(frame[(frame["row"] == row) & (frame["dataset"] == dataset) & (frame["blind"] == blind)])
+        return self._scores.get((row, dataset, blind))
 
     def difference(self, minuend: str, subtrahend: str, group: str) -> Interval | None:
         """One difference; None if one of the rows is missing."""
-        frame = self.differences
-        frame = frame[(frame["minuend"] == minuend) & (frame["subtrahend"] == subtrahend)]
-        return _one(frame[frame["group"] == group])
+        return self._differences.get((minuend, subtrahend, group))
 
     def domain_names(self, dataset: str) -> list[str]:
         """The dataset's domains in their order, OVERALL last; none if it has none."""
@@ -118,9 +115,25 @@ class Comparison:
 
     def domain(self, row: str, dataset: str, domain: str, blind: bool = False) -> Interval | None:
         """One domain's score; None where there is none."""
-        frame = self.domains
-        frame = frame[(frame["row"] == row) & (frame["dataset"] == dataset) & (frame["blind"] == blind)]
-        return _one(frame[frame["domain"] == domain])
+        return self._domains.get((row, dataset, domain, blind))
+
+    # a page asks a thousand times, and to search a frame takes a millisecond
+
+    @cached_property
+    def _averages(self) -> dict[tuple[Any, ...], Interval]:
+        return _by(self.averages, "row", "group", "blind")
+
+    @cached_property
+    def _scores(self) -> dict[tuple[Any, ...], Interval]:
+        return _by(self.scores, "row", "dataset", "blind")
+
+    @cached_property
+    def _differences(self) -> dict[tuple[Any, ...], Interval]:
+        return _by(self.differences, "minuend", "subtrahend", "group")
+
+    @cached_property
+    def _domains(self) -> dict[tuple[Any, ...], Interval]:
+        return _by(self.domains, "row", "dataset", "domain", "blind")
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,9 +265,8 @@ def _differences(cells: Cells, rows: Sequence[str], suite: Suite) -> list[dict[s
     return found
 
 
-def _one(frame: pd.DataFrame) -> Interval | None:
-    if frame.empty:
-        return None
-    line = frame.iloc[0]
-    value, low, high, error = (float(line[name]) for name in ("value", "low", "high", "error"))
-    return Interval(value, low, high, error, int(line["clusters"]))
+def _by(frame: pd.DataFrame, *names: str) -> dict[tuple[Any, ...], Interval]:
+    """Each line's interval by the columns that tell it from the others."""
+    keys = frame[list(names)].itertuples(index=False, name=None)
+    found = frame[[field.name for field in fields(Interval)]].itertuples(index=False, name=None)
+    return {key: Interval(*values) for key, values in zip(keys, found, strict=True)}
