@@ -10,7 +10,7 @@ from workbench.stages import backbone_language
 from workbench.train.language import Schedule
 
 PLANS = (
-    Schedule(cycles=(8, 8), batch_size=2, one_hop_steps=8, dense_steps=8),
+    Schedule(cycles=(8,), batch_size=2, one_hop_steps=8, dense_steps=8),
     Schedule(cycles=(8, 8), batch_size=2, course=True, seed=77),
 )
 
