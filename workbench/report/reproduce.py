@@ -195,7 +195,8 @@ def _place(table: Table, group: Group) -> tuple[str, str]:
     if len(tuned_on) != (table == "table3"):
         return "", ""
     if table == "table3":
-        return f"{METHODS[row].title} on {tuned_on[0]}, {ours}", f"{model} ({family})"
+        begun = "InstructBLIP" if group.after or _named(group, PUBLISHED) else "BLIP-2"
+        return f"{begun} fine-tuned on {tuned_on[0]}, {ours}", f"{begun} ({family})"
     if table == "table2":
         detail = f", {group.setting('model.unaware_form')}" if change == UNAWARE else ""
         detail = f", {group.setting('data.sampling')}" if change == UNBALANCED else detail
