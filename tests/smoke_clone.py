@@ -20,6 +20,9 @@ class Repository:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+
+    def copy(self) -> None:
+        """What git knows of the checkout, and what it does not ignore."""
         listed = subprocess.run(
             ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
             cwd=ROOT, capture_output=True, text=True, check=True,
@@ -27,10 +30,10 @@ class Repository:
         for name in filter(None, listed.stdout.split("\0")):
             made = name.startswith("reports/") and not name.startswith(BESIDE)
             if (ROOT / name).is_file() and not made:
-                (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(ROOT / name, folder / name)
-        (folder / ".venv").symlink_to(sys.prefix)
-        (folder / ".dvc/site").mkdir(mode=0o700)
+                (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(ROOT / name, self.folder / name)
+        (self.folder / ".venv").symlink_to(sys.prefix)
+        (self.folder / ".dvc/site").mkdir(mode=0o700)
         self.shell("git init -q && echo .venv >> .git/info/exclude")  # a link is not what .gitignore means
         self.shell("git config user.email smoke@example.org && git config user.name smoke")
         self.run(sys.executable, "-m", "workbench.cli", "preset", "smoke")
