@@ -94,12 +94,13 @@ def plan(
     ] = (128, 256),
 ) -> None:
     """Say which cells a study has and what the missing ones take here; or what a preset takes where."""
+    if bool(study) == bool(preset):
+        sys.exit("error: name a study, or a preset with --preset, and not both")
+    # torch takes seconds to come
     from workbench.config import load
     from workbench.search.plan import lines
     from workbench.search.plan import plan as made_for
 
-    if bool(study) == bool(preset):
-        sys.exit("error: name a study, or a preset with --preset, and not both")
     if preset:
         from workbench.presets import read
         from workbench.search.cost import Lengths
