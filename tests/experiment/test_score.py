@@ -74,7 +74,7 @@ def test_after_an_edit_of_a_metric_nothing_is_answered_again(examined, world, mo
     monkeypatch.setattr(scoring, "materials", None)  # would be called to answer anything
     assert score(CONFIG, "blip2", world) == examined
     before = (examined / "scores.jsonl").stat().st_mtime_ns
-    monkeypatch.setattr(record, "metrics_hash", lambda: "edited")
+    monkeypatch.setattr(record, "metrics_hash", lambda suite: "edited")
     assert score(CONFIG, "blip2", world) == examined
     assert (examined / "scores.jsonl").stat().st_mtime_ns > before
     assert Record.read(examined).hashes["metrics"] == "edited"

@@ -42,7 +42,16 @@ def examine(folder, row="instruct", seed=1, shares=None, suite="micro", weights=
     config["evaluate"] = {"split": "test", **sections.get("evaluate", {})}
     content = record("evaluate", row, 1.0) | {"name": row, "seed": seed, "suite": suite, "config": config}
     content["hashes"] = {**content["hashes"], "weights": weights}
-    marks = {name: files.file_sha256(folder / name) for name in ("scores.jsonl", "predictions.parquet")}
+    written = ["scores.jsonl", "predictions.parquet"]
+    if beside := sections.get("beside"):  # (dataset, metric) -> one share per image
+        lines = [
+            {"dataset": name, "metric": metric, "example_id": str(i), "image_id": str(i), "score": value}
+            for (name, metric), values in beside.items()
+            for i, value in enumerate(values)
+        ]
+        pd.DataFrame(lines).assign(blind=False).to_parquet(folder / "details.parquet")
+        written.append("details.parquet")
+    marks = {name: files.file_sha256(folder / name) for name in written}
     content |= {"signature": folder.name, "result": {"sha256": marks}}
     files.write_json(folder / "record.json", content | {"seal": files.digest(content)})
     return folder
@@ -151,6 +160,33 @@ def test_the_official_suites_test_of_aokvqa_is_the_papers_val(tmp_path):
     micro = made("table3", examine(tmp_path / "b", shares={"aokvqa": [100, 0]}, **tuned))
     assert set(micro.ours[0].found) == {"A-OKVQA_MC_test"}
     assert not any("A-OKVQA" in note for note in micro.notes)
+
+
+def test_aokvqas_direct_answers_have_their_column(tmp_path):
+    tuned = {"data": {"downstream": "aokvqa"}, "beside": {("aokvqa", "direct_answer"): [100, 0, 100, 100]}}
+    found = made("table3", examine(tmp_path / "a", shares={"aokvqa": [100, 0]}, suite="official", **tuned))
+    (ours,) = found.ours
+    assert set(ours.found) == {"A-OKVQA_DA_val", "A-OKVQA_MC_val"}
+    assert (ours.found["A-OKVQA_DA_val"].value, ours.counts["A-OKVQA_DA_val"]) == (75, 4)
+    assert ours.differences["A-OKVQA_DA_val"].value == pytest.approx(75 - 57.1)
+
+
+def test_what_stands_beside_the_tables_is_printed_with_them(tmp_path):
+    beside = {("visdial", "recall@5"): [100, 0, 0, 0], ("scienceqa", "accuracy: language"): [100]}
+    of_one_seed = {("visdial", "ndcg"): [1]}
+    for seed, known in ((1, beside), (2, beside | of_one_seed)):
+        examine(tmp_path / f"outputs/evaluate/{seed}", seed=seed, suite="official", beside=known)
+    found, path = publish("table1", tmp_path, HELD_IN)
+    assert found.ours[0].group.beside == ["visdial recall@5", "scienceqa accuracy: language"]
+    assert "| visdial recall@5 | 25.0 | 4 |\n| **" in path.read_text()
+    section = path.with_suffix(".html").read_text()
+    assert "<td>scienceqa accuracy: language</td><td>100.0</td><td>1</td>" in section
+    with path.with_suffix(".csv").open() as opened:
+        lines = [line for line in csv.DictReader(opened) if line["kind"] == "beside"]
+    assert [(line["column"], float(line["value"]), line["n"]) for line in lines] == [
+        ("visdial recall@5", 25, "4"),
+        ("scienceqa accuracy: language", 100, "1"),
+    ]
 
 
 def test_another_set_of_vizwiz_than_the_papers_is_said(tmp_path):

@@ -231,9 +231,10 @@ def code_hash(*modules: str) -> str:
     return code.digest(modules, without=PLUMBING | _metric_modules())
 
 
-def metrics_hash() -> str:
-    """The digest of the metrics' code."""
-    return code.digest(["workbench.evaluate.metrics"])
+def metrics_hash(suite: Suite = "micro") -> str:
+    """The digest of the metrics' code; official has more of them."""
+    more = ["workbench.evaluate.metrics.beside"] if suite == "official" else []
+    return code.digest(["workbench.evaluate.metrics", *more])
 
 
 def _metric_modules() -> frozenset[str]:

@@ -3,6 +3,7 @@
     answers/<dataset>.parquet   what the model said; made once, however often metrics change
     predictions.parquet         the same with each example's share of its metric
     scores.jsonl                dataset, metric, value, blind, n
+    details.parquet             official alone: further metrics, see details.py
 """
 
 from __future__ import annotations
@@ -20,13 +21,14 @@ from filelock import FileLock
 
 from workbench import files, tracking
 from workbench.config import Config
-from workbench.data.catalog import BY_NAME, Suite, for_suite
+from workbench.data.catalog import BY_NAME, SECOND, Suite, for_suite
 from workbench.data.collate import Collator
-from workbench.data.prepare import load_examples
+from workbench.data.direct import instruction as direct_text
 from workbench.data.templates import evaluation_text
 from workbench.evaluate import metrics
 from workbench.experiment import record
 from workbench.experiment.answers import WEIGHTS, answers, load_weights, materials
+from workbench.experiment.details import askings, detail, examples_of
 from workbench.experiment.fit import fit
 from workbench.experiment.operations import Operations
 from workbench.model.instructblip import InstructBlip
@@ -58,7 +60,7 @@ def score(config: Config, row: Row, root: Path, tuned: Path | None = None) -> Pa
     folder = home(root) / "runs" / files.digest(hashes)
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".lock"):
-        current = {**hashes, "metrics": record.metrics_hash()}
+        current = {**hashes, "metrics": record.metrics_hash(config.suite)}
         if (folder / record.RECORD).is_file() and record.Record.read(folder).hashes == current:
             return folder
         tags = {"stage": "evaluate", "row": row, "recipe": recipe or "", "suite": config.suite}
@@ -68,6 +70,7 @@ def score(config: Config, row: Row, root: Path, tuned: Path | None = None) -> Pa
         ) as track:
             costs = _answer_all(config, row, root, weights, folder)
             scores = rescore(folder, config.suite)
+            results = [*RESULTS, *(detail(folder, config, root) if config.suite == "official" else ())]
             track.metrics(0, {f"{_kind(s)}/{s['dataset']}": s["value"] for s in scores})
             _sample(folder).to_csv(folder / "sample.csv", index=False)
             files.write_text(folder / "scores.md", _fragment(row, scores))
@@ -82,7 +85,7 @@ def score(config: Config, row: Row, root: Path, tuned: Path | None = None) -> Pa
                 hashes=current,
                 cost=costs,
                 examples=counts,
-                result={"sha256": {name: files.file_sha256(folder / name) for name in RESULTS}},
+                result={"sha256": {name: files.file_sha256(folder / name) for name in results}},
             ).write(folder)
             for name in (record.RECORD, "sample.csv", "scores.md"):
                 track.artifact(folder / name)
@@ -95,15 +98,16 @@ def signed(config: Config, row: Row, root: Path, weights: Path | None) -> dict[s
         raise record.RunError(f"{weights} does not exist; run the stage tune first")
     chosen = ("split", "num_beams", "repetition_penalty", "blind")
     settings = {name: getattr(config.evaluate, name) for name in chosen} | {"model": record.switches(config)}
-    datasets = record.asked(config)
+    datasets, asked = record.asked(config), askings(config)
+    second = ["workbench.data.direct"] if asked != datasets else []
     return {
         "row": row,
         "config": files.digest(settings),
         "start": record.folder_hash(record.start_folder(config, root)),
         **record.data_hashes(root, config, datasets, (config.evaluate.split,)),
         "weights": files.file_sha256(weights) if weights else "",
-        "catalogue": record.rows_hash(datasets, config.suite),
-        "code": record.code_hash("workbench.experiment.answers", "workbench.data.templates"),
+        "catalogue": record.rows_hash(asked, config.suite),
+        "code": record.code_hash("workbench.experiment.answers", "workbench.data.templates", *second),
     }
 
 
@@ -140,37 +144,37 @@ def read_scores(folder: Path) -> list[dict[str, Any]]:
 def _answer_all(config: Config, row: Row, root: Path, weights: Path | None, folder: Path) -> record.Cost:
     """Asks every dataset that has no answers yet; each is kept as soon as it is done."""
     place = folder / "answers"
-    datasets = record.asked(config)
-    left = [name for name in datasets if not (place / f"{name}.parquet").is_file()]
+    every = askings(config)
+    left = [name for name in every if not (place / f"{name}.parquet").is_file()]
     if left:
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         model, collator = materials(config, root, device)
         if weights is not None:
             load_weights(weights, model.trainable())
         model.requires_grad_(False)  # nothing is trained here, and the FLOP counter trips over parameters
-        for name in shown(left, f"evaluate {row}", len(datasets), len(datasets) - len(left)):
-            examples = load_examples(root / "data/prepared", name, config.evaluate.split)
-            frame, cost = _ask(config, row, model, collator, examples)
+        for name in shown(left, f"evaluate {row}", len(every), len(every) - len(left)):
+            examples = examples_of(name, config, root)
+            frame, cost = _ask(config, row, model, collator, name, examples)
             files.write_json(place / f"{name}.json", cost)
             with files.replacing(place / f"{name}.parquet") as temporary:
                 frame.to_parquet(temporary)
-    parts = [files.read_json(place / f"{name}.json") for name in datasets]
+    parts = [files.read_json(place / f"{name}.json") for name in every]
     peak = max(part["peak_memory_bytes"] for part in parts)
     return record.Cost(sum(p["seconds"] for p in parts), sum(p["flops"] for p in parts), peak)
 
 
 def _ask(
-    config: Config, row: Row, model: InstructBlip, collator: Collator, examples: Sequence[Example]
+    config: Config, row: Row, model: InstructBlip, collator: Collator, name: str, examples: Sequence[Example]
 ) -> tuple[pd.DataFrame, dict[str, float]]:
-    """One dataset's answers, with the picture and (if wished) without, and what they took."""
+    """The answers of one asking, with the picture and (if wished) without, and what they took."""
     began = time.perf_counter()
     size = config.evaluate.batch_size
     ask = partial(
         answers,
         model,
         collator,
-        for_suite(examples[0].dataset, config.suite),
-        instruction=partial(evaluation_text, row=row),
+        for_suite(name, config.suite),
+        instruction=partial(direct_text if name in SECOND else evaluation_text, row=row),
         batch_size=size,
         num_beams=config.evaluate.num_beams,
         repetition_penalty=config.evaluate.repetition_penalty,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -21,6 +21,7 @@ from workbench.report.table import ReportError, evaluated
 FIELDS = ("kind", "name", "signature", "suite", "seed", "config", "hashes")
 TRAINED = ("data", "model", "train")  # sections of the configuration that weights follow from
 RECORD, TUNE, WEIGHTS = "record.json", "tune.json", "best.safetensors"
+DETAILS = "details.parquet"  # of official examinations
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +32,8 @@ class Group:
         row: as in methods.METHODS.
         config: the resolved configuration of the first seed.
         signatures: one for each seed.
-        asked: dataset -> metric and examples.
-        shares: dataset -> (S, n) each example's score with the picture, seeds in the order of `seeds`.
+        asked: dataset -> metric and examples; of what stands beside the scores, "<dataset> <metric>" -> them.
+        shares: the same names -> (S, n) each example's score with the picture, seeds in the order of `seeds`.
         after: whether their training began with weights of an earlier tuning, not with the start's.
     """
 
@@ -45,6 +46,11 @@ class Group:
     asked: Mapping[str, Asked]
     shares: Mapping[str, Floats]
     after: bool
+
+    @property
+    def beside(self) -> list[str]:
+        """The names in `asked` of what stands beside the scores; a dataset's has no space."""
+        return [name for name in self.asked if " " in name]
 
     def setting(self, name: str) -> Any:
         """A value of the configuration by its dotted name; None if the record has none."""
@@ -163,14 +169,12 @@ def _group(part: Sequence[tuple[Path, Mapping[str, Any]]], after: bool) -> Group
     asked: dict[str, Asked] = {}
     lines: dict[str, list[Floats]] = {}
     for folder in folders:
-        frame = evaluated(folder)[0]
-        frame = frame[~frame["blind"].astype(bool)].sort_values(["dataset", "example_id"])
-        for name, one in frame.groupby("dataset", sort=True):
+        for name, one in _scored(folder):
             found = _asked(one)
-            known = asked.setdefault(str(name), found)
+            known = asked.setdefault(name, found)
             if (known.examples, known.images) != (found.examples, found.images):
                 raise ReportError(f"{folder} and {folders[0]} were not asked the same of {name}; give one")
-            lines.setdefault(str(name), []).append(one["score"].to_numpy(float))
+            lines.setdefault(name, []).append(one["score"].to_numpy(float))
     first = records[0]
     return Group(
         row=first["name"],
@@ -183,6 +187,19 @@ def _group(part: Sequence[tuple[Path, Mapping[str, Any]]], after: bool) -> Group
         shares={name: np.stack(found) for name, found in lines.items() if len(found) == len(folders)},
         after=after,
     )
+
+
+def _scored(folder: Path) -> Iterator[tuple[str, pd.DataFrame]]:
+    """The examples of each name of Group.asked, with the picture."""
+    frame = evaluated(folder)[0]
+    frame = frame[~frame["blind"].astype(bool)].sort_values(["dataset", "example_id"])
+    for dataset, one in frame.groupby("dataset", sort=True):
+        yield str(dataset), one
+    if (folder / DETAILS).is_file():
+        frame = pd.read_parquet(folder / DETAILS).assign(positive=False)
+        frame["name"] = frame["dataset"] + " " + frame["metric"]
+        for name, one in frame[~frame["blind"].astype(bool)].groupby("name", sort=False):
+            yield str(name), one.sort_values("example_id")
 
 
 def _asked(frame: pd.DataFrame) -> Asked:

@@ -246,10 +246,10 @@ def _belonging(table: Table, group: Group, datasets: Mapping[str, Sequence[str]]
         examined_on = "val" if group.suite == "official" else group.setting("evaluate.split")
         found = {column: names for column, names in datasets.items() if tuned_on in names}
         for column, (dataset, metric, split) in BY_SPLIT.items():
-            asked = group.asked.get(dataset)
-            scored = asked is not None and asked.metric == metric
+            names = [n for n in (dataset, f"{dataset} {metric}") if n in group.asked]
+            scored = [name for name in names if group.asked[name].metric == metric]
             if scored and tuned_on == dataset and split == examined_on:
-                found[column] = (dataset,)
+                found[column] = scored
     return {column: names for column, names in found.items() if set(names) <= set(group.asked)}
 
 

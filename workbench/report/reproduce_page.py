@@ -75,5 +75,8 @@ def frame(made: Reproduced) -> pd.DataFrame:
             if gap := ours.differences.get(column):
                 line |= {"difference": gap.value, "difference_low": gap.low, "difference_high": gap.high}
             lines.append(line)
+        for name in group.beside:
+            line = {**named, "kind": "beside", "against": "", "column": name}
+            lines.append(line | {"value": group.shares[name].mean(), "n": len(group.asked[name].examples)})
     table = pd.DataFrame(lines, columns=list(COLUMNS)).assign(table=made.table)
     return table.astype({"n": "Int64"})

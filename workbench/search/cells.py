@@ -53,7 +53,8 @@ def inspect(cell: Cell, root: Path) -> OnDisk:
     asking = score.signed(cell.config, row, root, None)
     asked = probes.of(cell.study, cell.config, root)
     probing = probe.signed(cell.config, row, root, asked) if asked else {}
-    parts = {"tune": tuning, "evaluate": asking, "metrics": record.metrics_hash()}
+    metrics = record.metrics_hash(cell.config.suite)
+    parts = {"tune": tuning, "evaluate": asking, "metrics": metrics}
     key = files.digest({**parts, "probe": probing} if asked else parts)
     tune: Path | None = None
     if recipe:
@@ -64,17 +65,17 @@ def inspect(cell: Cell, root: Path) -> OnDisk:
         if not (tune / WEIGHTS).is_file() or files.file_sha256(tune / WEIGHTS) != weights:
             raise record.RunError(f"{tune / WEIGHTS} was edited or removed; delete {tune} and rerun")
         asking, probing = {**asking, "weights": weights}, {**probing, "weights": weights}
-    examined = _finished(runs, asking)
-    answered = _finished(runs, probing) if asked else None
+    examined = _finished(runs, asking, metrics)
+    answered = _finished(runs, probing, record.metrics_hash()) if asked else None
     return OnDisk(key, training, tune, examined, answered, bool(asked))
 
 
-def _finished(runs: Path, hashes: dict[str, str]) -> Path | None:
+def _finished(runs: Path, hashes: dict[str, str], metrics: str) -> Path | None:
     """The folder of the run with these hashes, unless there is none or its metrics are of yesterday."""
     folder = runs / files.digest(hashes)
     if not (folder / record.RECORD).is_file():
         return None
-    current = {**hashes, "metrics": record.metrics_hash()}
+    current = {**hashes, "metrics": metrics}
     return folder if record.verified(folder).hashes == current else None
 
 

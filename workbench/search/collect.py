@@ -29,7 +29,6 @@ from workbench.experiment.curve import read_curve
 from workbench.experiment.looking import ATTENTION, look
 from workbench.experiment.probe import PROBES
 from workbench.experiment.record import RECORD, Record
-from workbench.experiment.score import RESULTS
 from workbench.search.cells import OnDisk
 from workbench.search.study import MEASURES, Cell, Study
 from workbench.surroundings import home, surroundings
@@ -69,9 +68,9 @@ class Collection:
         target.mkdir(parents=True)
         weights = found.tune / WEIGHTS if found.tune is not None else None
         look(cell.config, cell.arm.row, self._root, weights, found.evaluate)
-        for file in (RECORD, *RESULTS, ATTENTION):
-            shutil.copyfile(found.evaluate / file, target / file)
         examined = Record.read(found.evaluate)
+        for file in (RECORD, *examined.result["sha256"], ATTENTION):
+            shutil.copyfile(found.evaluate / file, target / file)
         cost = {"evaluate": asdict(examined.cost)}
         marks = {"evaluate": files.digest(dict(examined.hashes))}
         if found.tune is not None:

@@ -10,10 +10,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from workbench import files
 from workbench.data.catalog import FIGURE4_HELD_OUT, HELD_IN, HELD_OUT
 from workbench.experiment.answers import WEIGHTS
 from workbench.experiment.curve import read_curve
+from workbench.experiment.details import DETAILS
 from workbench.experiment.record import RECORD, Record
 from workbench.experiment.score import read_scores
 
@@ -41,13 +44,17 @@ def tuned(folder: Path, root: Path, recipe: str) -> None:
 def evaluated(folder: Path, root: Path, row: str) -> None:
     """outputs/evaluate/<row> and reports/metrics/<row>.json."""
     target = _fresh(root / "outputs/evaluate" / row)
-    for name in (RECORD, "scores.jsonl", "predictions.parquet"):
+    for name in (RECORD, *Record.read(folder).result["sha256"]):
         shutil.copyfile(folder / name, target / name)
     figures: dict[str, Any] = {"signature": folder.name}
     for blind, title in ((False, "score"), (True, "blind")):
         values = {s["dataset"]: s["value"] for s in read_scores(folder) if s["blind"] is blind}
         if values:
             figures[title] = _averages(values) | {name: round(value, 2) for name, value in values.items()}
+    if (folder / DETAILS).is_file():
+        details = pd.read_parquet(folder / DETAILS).query("not blind")
+        means = details["score"].groupby(details["dataset"] + " " + details["metric"]).mean()
+        figures["beside"] = means.round(2).to_dict()
     files.write_json(root / "reports/metrics" / f"{row}.json", figures)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -69,7 +70,7 @@ def _aokvqa(row: Row, picture: str) -> Example:
         fields={
             "question": row.text("question"),
             "options": listed(choices, row),
-            "direct_answers": ", ".join(row.texts("direct_answers")),
+            "direct_answers": json.dumps(row.texts("direct_answers"), ensure_ascii=False),
             "difficult_direct_answer": "yes" if row.values.get("difficult_direct_answer") is True else "no",
         },
         candidates=choices,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,7 +56,7 @@ def micro(split: Split, count: int, seed: int) -> Iterator[Item]:
 
 
 def official(split: Split, root: Path, note: Note = refuse) -> Iterator[Example]:
-    """The official files: one example per question, four choices, ten direct answers as a field."""
+    """The official files: one example per question, four choices, ten direct answers as a field in JSON."""
 
     def make(row: Row) -> Iterator[Example]:
         choices = row.texts("choices")
@@ -70,7 +71,7 @@ def official(split: Split, root: Path, note: Note = refuse) -> Iterator[Example]
             fields={
                 "question": row.text("question"),
                 "options": lettered(choices, row),
-                "direct_answers": ", ".join(row.texts("direct_answers")),
+                "direct_answers": json.dumps(row.texts("direct_answers"), ensure_ascii=False),
                 # official scoring of direct answers leaves these questions out
                 "difficult_direct_answer": "yes" if hard else "no",
             },
