@@ -37,8 +37,17 @@ def measured(folder: Path) -> list[dict]:
     return [{k: v for k, v in point.items() if k not in clock} for point in read_curve(folder)]
 
 
-def test_a_run_leaves_a_record_and_is_never_made_again(world, home, monkeypatch):
-    folder = fit(CONFIG, "instruct", world)
+@pytest.fixture(scope="module")
+def tuned(world, tmp_path_factory):
+    """A run of CONFIG that nothing stopped, in a home of its own; never written to by a test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DVC_ROOT", str(tmp_path_factory.mktemp("tuned")))
+        return fit(CONFIG, "instruct", world)
+
+
+def test_a_run_leaves_a_record_and_is_never_made_again(tuned, world, monkeypatch):
+    folder, home = tuned, tuned.parents[1]
+    monkeypatch.setenv("DVC_ROOT", str(home))
     made = Record.read(folder)
     assert folder == home / "runs" / made.signature
     assert (made.kind, made.name, made.seed, made.suite) == ("tune", "instruct", 1, "micro")
@@ -61,8 +70,8 @@ def test_a_finished_run_without_its_weights_is_refused_with_what_to_delete(world
         (folder / WEIGHTS).unlink(missing_ok=True)
 
 
-def test_crops_are_another_run_that_resumes_to_the_same_bits(world, home, monkeypatch):
-    plain = fit(CONFIG, "instruct", world)
+def test_crops_are_another_run_that_resumes_to_the_same_bits(tuned, world):
+    plain = tuned
     config = changed(CONFIG, {"data.training_crop": True})
     whole = fit(config, "instruct", world)
     assert whole != plain
@@ -145,7 +154,7 @@ def die_at(world: Path, home: Path, step: int) -> None:
     fit(CONFIG, "instruct", world)
 
 
-def test_a_killed_run_ends_with_the_same_bits(world, home, tmp_path_factory, monkeypatch):
+def test_a_killed_run_ends_with_the_same_bits(tuned, world, home):
     """Killed after steps 4 and their points are written but before their checkpoint is."""
     child = multiprocessing.get_context("spawn").Process(target=die_at, args=(world, home, 4))
     child.start()
@@ -155,11 +164,9 @@ def test_a_killed_run_ends_with_the_same_bits(world, home, tmp_path_factory, mon
     assert not (folder / record.RECORD).exists()
     assert len(read_curve(folder)) == 4
     assert fit(CONFIG, "instruct", world) == folder
-    monkeypatch.setenv("DVC_ROOT", str(tmp_path_factory.mktemp("straight")))
-    straight = fit(CONFIG, "instruct", world)
-    assert measured(folder) == measured(straight)
-    assert (folder / WEIGHTS).read_bytes() == (straight / WEIGHTS).read_bytes()
-    assert Record.read(folder).examples == Record.read(straight).examples
+    assert measured(folder) == measured(tuned)
+    assert (folder / WEIGHTS).read_bytes() == (tuned / WEIGHTS).read_bytes()
+    assert Record.read(folder).examples == Record.read(tuned).examples
     events = tracking._read(home / "spool" / f"{folder.name}.jsonl")
     assert [event["step"] for event in events if event["event"] == "metrics"] == [1, 2, 3, 4, 5, 6]
 
@@ -216,8 +223,8 @@ def test_what_does_not_exist_is_named(world, changes, says):
         fit(changed(CONFIG, changes), "instruct", world)
 
 
-def test_fine_tuning_begins_with_the_weights_of_an_earlier_run(world):
-    earlier = fit(CONFIG, "instruct", world)
+def test_fine_tuning_begins_with_the_weights_of_an_earlier_run(tuned, world, home):
+    earlier = shutil.copytree(tuned, home / "runs" / tuned.name)
     config = changed(CONFIG, {"data.downstream": "scienceqa", "train.steps": 3})
     first = []
     from_start = fit(config, "instruct", world, watch=lambda step, point: first.append(point["loss"]))
@@ -271,16 +278,15 @@ def test_a_damaged_feature_store_is_refused(copy):
         fit(CONFIG, "instruct", copy)
 
 
-def test_a_checkpoint_of_another_configuration_is_refused(world, home):
-    one = fit(CONFIG, "instruct", world)
+def test_a_checkpoint_of_another_configuration_is_refused(tuned, world, home):
     signature = record.files.digest(signed(changed(CONFIG, {"train.seed": 2}), "instruct", world))
-    shutil.copytree(one / "checkpoint", home / "runs" / signature / "checkpoint")
+    shutil.copytree(tuned / "checkpoint", home / "runs" / signature / "checkpoint")
     with pytest.raises(CheckpointError, match="belongs to run"):
         fit(changed(CONFIG, {"train.seed": 2}), "instruct", world)
 
 
-def test_the_saved_weights_are_the_trained_ones_alone(world):
-    saved = load_file(fit(CONFIG, "instruct", world) / WEIGHTS)
+def test_the_saved_weights_are_the_trained_ones_alone(tuned):
+    saved = load_file(tuned / WEIGHTS)
     assert saved
     assert all(
         name.startswith(("qformer.", "query_tokens", "language_projection.", "vision_model.post_layernorm."))
@@ -288,14 +294,12 @@ def test_the_saved_weights_are_the_trained_ones_alone(world):
     )
 
 
-def test_two_runs_of_a_configuration_are_equal(world, tmp_path_factory, monkeypatch):
+def test_two_runs_of_a_configuration_are_equal(tuned, world, monkeypatch):
     """Whatever the environment or the user's `accelerate config` says about precision and accumulation."""
-    folders = []
-    for name in "ab":
-        monkeypatch.setenv("DVC_ROOT", str(tmp_path_factory.mktemp(name)))
-        folders.append(fit(CONFIG, "multitask_plain", world))
-        AcceleratorState._reset_state(reset_partial_state=True)
-        monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "fp16")
-        monkeypatch.setenv("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", "4")
-    assert measured(folders[0]) == measured(folders[1])
+    AcceleratorState._reset_state(reset_partial_state=True)
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "fp16")
+    monkeypatch.setenv("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", "4")
+    again = fit(CONFIG, "instruct", world)
+    assert again != tuned
+    assert measured(again) == measured(tuned)
     assert small_world.CONFIG == CONFIG
