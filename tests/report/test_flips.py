@@ -22,7 +22,7 @@ def study(shares: dict, metrics: dict[str, str]) -> Study:
         name="x", question="?", baseline="one", suite="micro",
         arms=[Arm(name, name, "instruct", {}) for name in ("one", "other")],
         claims=[], measures={}, seeds=[1, 2, 3], missing=[], revision={}, blind={}, curves={}, looked={},
-        cells=[Cell(arm, seed, "", "", "", "", "", {}, {}, {}) for arm in ("one", "other") for seed in (1, 2, 3)],
+        cells=[Cell(arm, n, "", "", "", "", "", {}, {}, {}) for arm in ("one", "other") for n in (1, 2, 3)],
         asked={d: Asked(metric, IDS, IDS, np.arange(6) % 2 == 0) for d, metric in metrics.items()},
         shares={(arm, seed, d): np.array(values[seed - 1], float)
                 for (arm, d), values in shares.items() for seed in (1, 2, 3)},
