@@ -35,6 +35,8 @@ STUDY = Study(
     claims=[Claim("tuning", "tuned", "start", "held_out", 1.0, primary=True)],
 )
 """
+FEW = {"data.held_in": ["vqav2", "okvqa"], "evaluate.datasets": ["vqav2", "gqa", "vsr"]}
+CONFIG = changed(small_world.CONFIG, FEW)  # all datasets: test_score.py, test_smoke.py
 NAMES = ["start@101", "tuned@101", "unaware@101", "start@102", "tuned@102", "unaware@102"]
 
 
@@ -48,7 +50,7 @@ def patch():
 def repository(tmp_path_factory, patch):
     """Two arms and the start, two seeds; run once."""
     root = small_world.write(tmp_path_factory.mktemp("repository"))
-    (root / "params.yaml").write_text(yaml.safe_dump(small_world.CONFIG.to_dict()))
+    (root / "params.yaml").write_text(yaml.safe_dump(CONFIG.to_dict()))
     (root / "experiments/tiny").mkdir(parents=True)
     (root / "experiments/tiny/study.py").write_text(STUDY)
     patch.chdir(root)
@@ -222,7 +224,7 @@ def test_a_record_edited_by_hand_stops_everything_and_loses_nothing(cells, repos
 def test_parameters_that_change_while_a_study_runs_end_it(cells, repository, monkeypatch):
     """The worker reads params.yaml again; a cell made with other values would not belong."""
     base = load(repository / "params.yaml")
-    raw = small_world.CONFIG.to_dict()
+    raw = CONFIG.to_dict()
     raw["train"]["learning_rate"] = 0.5
     shutil.copy(repository / "params.yaml", repository / "params.kept")
     (repository / "params.yaml").write_text(yaml.safe_dump(raw))
@@ -234,7 +236,7 @@ def test_parameters_that_change_while_a_study_runs_end_it(cells, repository, mon
 
 
 def test_who_waits_for_a_training_comes_a_seed_later_and_no_more():
-    base = small_world.CONFIG
+    base = CONFIG
     again = Arm("again", {"evaluate.blind": not base.evaluate.blind})
     arms = [Arm("tuned"), again, Arm("start", row="blip2")]
     wanted = {cell.name: cell for cell in cells_of(Study("x", "?", arms, "tuned"), base, [101, 102, 103])}

@@ -19,7 +19,7 @@ from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState
 
 from workbench import code
-from workbench.config import load
+from workbench.config import changed, load
 from workbench.experiment.curve import CURVE, read_curve
 from workbench.search import grid
 from workbench.search.ablate import ablate
@@ -40,7 +40,10 @@ STUDY = Study(
     arms=[
         Arm("start", row="blip2"),
         Arm("tuned"),
-        Arm("fine", {"data.downstream": "scienceqa", "evaluate.datasets": ["scienceqa"]}, after="tuned"),
+        Arm(
+            "fine", {"data.downstream": "scienceqa", "data.held_in": [], "evaluate.datasets": ["scienceqa"]},
+            after="tuned",
+        ),
     ],
 )
 SPACE = Space(
@@ -59,6 +62,8 @@ def probes(world_seed, count, prepared):
         yield Probe("plain", "gqa", BY_NAME["gqa"], one, evaluation_text(one))
 """
 NEVER = 1000  # steps
+FEW = {"data.held_in": ["vqav2", "okvqa"], "evaluate.datasets": ["gqa", "scienceqa"]}
+CONFIG = changed(small_world.CONFIG, FEW)  # all datasets: test_score.py, test_smoke.py
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +75,7 @@ def patch():
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory, patch):
     root = small_world.write(tmp_path_factory.mktemp("repository"))
-    (root / "params.yaml").write_text(yaml.safe_dump(small_world.CONFIG.to_dict()))
+    (root / "params.yaml").write_text(yaml.safe_dump(CONFIG.to_dict()))
     (root / "experiments/tiny").mkdir(parents=True)
     (root / "experiments/tiny/probes.py").write_text(PROBES)
     write_study(root, NEVER)
