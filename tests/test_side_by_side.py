@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from workbench.stages import side_by_side
+
 START = """
 import sys
 from workbench.stages.side_by_side import run
@@ -61,6 +63,7 @@ def test_an_explained_error_is_one_sentence(run):
 
 @pytest.mark.parametrize("module", ["workbench.experiment.fit", "workbench.experiment.score"])
 def test_what_is_imported_before_the_fork_starts_no_thread_of_python(module):
-    count = f"import threading, {module}; print(threading.active_count())"
+    shared = ", ".join((module, *side_by_side.TRACKING))
+    count = f"import threading, {shared}; print(threading.active_count())"
     found = subprocess.run([sys.executable, "-c", count], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "1"

@@ -50,15 +50,20 @@ def references(path: Path, package: Path = PACKAGE) -> list[Path]:
             target = _file(".".join(parts[:length]), package)
             if target is not None:
                 found.append(target)
-    for text in _strings(path):
+    for text in _strings(*_state(path)):
         found += _named(text.rstrip("."), path, package)
     return found
 
 
 def imported_names(path: Path, package: Path = PACKAGE) -> list[str]:
     """Dotted names that a source file imports from anywhere, lazy imports included."""
+    return list(_imports(package, *_state(path)))
+
+
+@functools.cache
+def _imports(package: Path, path: Path, mtime_ns: int, size: int) -> tuple[str, ...]:
     names: list[str] = []
-    for node in ast.walk(_tree(path)):
+    for node in ast.walk(_parsed(path, mtime_ns, size)):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -68,7 +73,7 @@ def imported_names(path: Path, package: Path = PACKAGE) -> list[str]:
                 depth = len(own) - node.level + (path.name == "__init__.py")
                 base = ".".join([*own[:depth], *([base] if base else [])])
             names += [base, *(f"{base}.{alias.name}" for alias in node.names)]
-    return names
+    return tuple(names)
 
 
 def digest(modules: Iterable[str], package: Path = PACKAGE, without: Collection[str] = ()) -> str:
@@ -77,7 +82,8 @@ def digest(modules: Iterable[str], package: Path = PACKAGE, without: Collection[
     total = hashlib.sha256()
     for path in paths:
         total.update(path.relative_to(package).as_posix().encode() + b"\0")
-        total.update(_meaning(path) if path.suffix == ".py" else path.read_bytes())
+        content = path.read_bytes()
+        total.update(_meaning(content) if path.suffix == ".py" else content)
     return total.hexdigest()[:16]
 
 
@@ -118,16 +124,17 @@ def _is_source(path: Path) -> bool:
     return path.is_file() and path.suffix != ".pyc"
 
 
-def _strings(path: Path) -> Iterator[str]:
-    for node in ast.walk(_tree(path)):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            yield node.value
+@functools.cache
+def _strings(path: Path, mtime_ns: int, size: int) -> tuple[str, ...]:
+    nodes = ast.walk(_parsed(path, mtime_ns, size))
+    constants = (node.value for node in nodes if isinstance(node, ast.Constant))
+    return tuple(value for value in constants if isinstance(value, str))
 
 
-def _tree(path: Path) -> ast.Module:
-    """The parsed file, not to be changed: it is parsed once for as long as it stays the same."""
+def _state(path: Path) -> tuple[Path, int, int]:
+    """What a file is known by: it is looked at once for as long as it stays the same."""
     found = path.stat()
-    return _parsed(path, found.st_mtime_ns, found.st_size)
+    return path, found.st_mtime_ns, found.st_size
 
 
 @functools.cache
@@ -135,8 +142,9 @@ def _parsed(path: Path, mtime_ns: int, size: int) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
 
 
-def _meaning(path: Path) -> bytes:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+@functools.cache
+def _meaning(source: bytes) -> bytes:
+    tree = ast.parse(source)
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             first = node.body[0] if node.body else None

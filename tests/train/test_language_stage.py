@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import pytest
 from safetensors.torch import load_file
 
 from workbench.config import Config
+from workbench.data.micro import vocabulary
 from workbench.stages import backbone_language
 from workbench.train.language import Schedule
 
@@ -21,6 +24,7 @@ class Stopped(Exception):
 
 def test_a_course_that_was_stopped_ends_with_the_same_weights(tmp_path, monkeypatch):
     monkeypatch.setitem(backbone_language.PLANS, "llama", PLANS)
+    monkeypatch.setattr(vocabulary, "words", cache(vocabulary.words))  # the same for all three
     monkeypatch.setattr(backbone_language, "FRESH", 2)
     monkeypatch.setattr(backbone_language, "CHECKPOINT_STEPS", 8)
 

@@ -17,6 +17,8 @@ from workbench.progress import LINE
 from workbench.stages.guard import stage
 
 POLL_SECONDS = 0.1
+# what tracking imports when a run begins: MLflow, and its store in a database file, where runs go by default
+TRACKING = ("mlflow", "mlflow.store.tracking.sqlalchemy_store")
 
 
 class StageFailed(RuntimeError):
@@ -29,13 +31,14 @@ def run(module: str, option: str, values: Sequence[str], workers: int, imports: 
     The first failure ends the others, which go on from their checkpoints when the stage is run again.
 
     Args:
-        imports: the module whose imports the processes share; it must not start threads.
+        imports: the module whose imports the processes share beside MLflow's; it must not start threads.
 
     Raises:
         StageFailed: naming the command and its exit status.
     """
     forks = multiprocessing.get_context("forkserver")
-    forks.set_forkserver_preload([imports])
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # it would start a thread
+    forks.set_forkserver_preload([imports, *TRACKING])
     waiting, running = list(values), dict[str, BaseProcess]()
     try:
         while waiting or running:
