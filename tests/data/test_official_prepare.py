@@ -114,10 +114,11 @@ def test_finished_parts_are_not_made_again(home, small, monkeypatch):
 def hashed(monkeypatch):
     """The modules of data/ whose code is hashed, as far as they are from here on."""
     found, meaning = set(), code._meaning
+    names = {path.read_bytes(): code.name_of(path) for path in code.PACKAGE.rglob("*.py")}
 
-    def noted(path):
-        found.add(code.name_of(path).removeprefix("workbench.data."))
-        return meaning(path)
+    def noted(source):
+        found.add(names[source].removeprefix("workbench.data."))
+        return meaning(source)
 
     monkeypatch.setattr(code, "_meaning", noted)
     return found
