@@ -38,12 +38,12 @@ def test_what_is_recorded_is_skipped_and_reported_first(tmp_path):
 
 def test_records_decide_not_the_queue(tmp_path):
     """A lost record is made again although Optuna holds its cell for done; so is a cell of another key."""
-    drive(tmp_path, NAMES[:2], workers=1)
+    drive(tmp_path, NAMES[:2])
     (tmp_path / "done.log").write_text("b@101\n")
-    assert sorted(drive(tmp_path, NAMES[:2], workers=1)) == NAMES[:2]
+    assert sorted(drive(tmp_path, NAMES[:2])) == NAMES[:2]
     assert sorted(lines(tmp_path / "done.log")) == NAMES[:2]
     (tmp_path / "done.log").unlink()
-    assert sorted(drive(tmp_path, NAMES[:2], workers=1, key="other")) == NAMES[:2]
+    assert sorted(drive(tmp_path, NAMES[:2], key="other")) == NAMES[:2]
 
 
 def test_a_failing_cell_is_named_and_the_rest_is_done(tmp_path, monkeypatch, capfd):

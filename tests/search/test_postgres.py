@@ -105,7 +105,7 @@ def test_processes_side_by_side_share_the_cells(server, tmp_path):
     Queue(tmp_path, "shared", server.url).fill(cells, lambda cell: False)
     context = multiprocessing.get_context("spawn")
     found = context.Queue()
-    workers = [context.Process(target=take_all, args=(str(tmp_path), server.url, found)) for _ in range(2)]
+    workers = [context.Process(target=take_all, args=(str(tmp_path), server.url, found)) for _ in range(3)]
     for worker in workers:
         worker.start()
     taken = [found.get(timeout=120) for _ in cells]
