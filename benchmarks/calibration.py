@@ -5,7 +5,8 @@
 
 Each study has two arms, S training seeds and a test set; both arms, seeds and images are drawn anew from
 a population, and `report.effects.effect` sees what it would see of a real study. Without an effect (A/A)
-the arms are drawn alike; with one, the first is better by an amount that is known exactly.
+the arms are drawn alike; with one, the first is better by an amount that is known exactly. How much seeds,
+images and their combinations vary follows what sources.py finds in the recorded studies.
 """
 
 from __future__ import annotations
@@ -28,25 +29,27 @@ from workbench import files
 from workbench.report import figures
 from workbench.report.effects import Effect, Paired, effect
 from workbench.report.planning import power
-from workbench.report.stats import Floats, Resampling, Variance, resample
+from workbench.report.stats import Floats, Resampling, resample
+from workbench.report.variance import Variance
 
 ROOT = Path(__file__).parents[1]
-SEEDS, GAINS = (3, 5, 10), (0.0, 0.1, 0.25)  # gains in logits
+SEEDS, GAINS = (3, 5, 10), (0.0, 0.05, 0.125)  # 0.05 is about two points of an accuracy of 50 %
 EXAMPLES, IMAGES = 150, 100  # a micro test set: every second image is asked about twice
 DATASETS = 8  # of an average, as in the paper's Figure 4: seven of shares and one of AUC
-SPREAD = 1.0  # of the images' difficulty, and of what no seed shares: logits
+STEEP = 8.0  # logits for each unit of quality: what is easy for one training mostly is for another
+CAPTION, VIVID, NOISE = 270.0, 0.31, 0.23  # level of CIDEr x 100, what a unit of quality and a caption add
+MARGIN = 0.4  # standard deviation of a margin, beyond training and image
 OWNER = np.arange(EXAMPLES) * IMAGES // EXAMPLES
 POSITIVE = np.arange(EXAMPLES) % 2 == 0
-NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(60)
-WEIGHTS = WEIGHTS / WEIGHTS.sum()
+CELLS = 20_000  # of an integral
 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """How much trainings and images vary, in logits; 0.04 is about one point of an accuracy of 50 %.
+    """How much trainings and images vary, where images differ in difficulty by 1.
 
     Attributes:
-        seed: standard deviation of a training's quality.
+        seed: standard deviation of what two trainings of one seed differ by; 0.04 is 1.7 points.
         image: of what one arm finds easier about an image than the other.
     """
 
@@ -54,21 +57,34 @@ class World:
     image: float
 
 
-WORLDS = {"quiet seeds": World(0.04, 0.5), "loud seeds": World(0.12, 0.25)}
-LOOKS = {"quiet seeds": ("#0072B2", "o"), "loud seeds": ("#D55E00", "s")}
+WORLDS = {
+    "arms alike": World(0.04, 0.12),  # with and without the text path; mixtures
+    "arms unlike": World(0.04, 0.42),  # instruct against multitask and BLIP-2
+    "loud seeds": World(0.12, 0.25),  # three times what was measured
+}
+LOOKS = {
+    "arms alike": ("#0072B2", "o"),
+    "arms unlike": ("#009E73", "^"),
+    "loud seeds": ("#D55E00", "s"),
+}
 
 
 def arms(rng: np.random.Generator, world: World, seeds: int, images: int) -> tuple[Floats, Floats]:
     """(2, S) qualities of trainings and (2, images) of images, each with mean 0."""
-    shared = rng.normal(0, SPREAD, images)
+    shared = rng.normal(0, 1, images)
     own = rng.normal(0, world.image / np.sqrt(2), (2, images))  # their difference has world.image
     return rng.normal(0, world.seed / np.sqrt(2), (2, seeds)), shared + own
+
+
+def _spread(world: World) -> float:
+    """Variance of a quality in one arm."""
+    return 1 + (world.image**2 + world.seed**2) / 2
 
 
 def accuracy(rng: np.random.Generator, trainings: Floats, images: Floats, gain: float, name: str) -> Paired:
     """Right or wrong, in percent."""
     quality = trainings + np.array([[gain], [0.0]])
-    logits = quality[:, :, None] + images[:, None, OWNER]
+    logits = STEEP * (quality[:, :, None] + images[:, None, OWNER])
     right = 100.0 * (rng.random(logits.shape) < 1 / (1 + np.exp(-logits)))
     return Paired("exact_match", right[0], right[1], _names(name))
 
@@ -79,35 +95,36 @@ def accuracy_gain(world: World, gain: float) -> float:
 
 
 def _mean_right(world: World, gain: float) -> float:
-    spread = np.sqrt(SPREAD**2 + (world.image**2 + world.seed**2) / 2)
-    return float(100 * WEIGHTS @ (1 / (1 + np.exp(-(gain + spread * NODES)))))
+    """Percent right where qualities are normal: the logistic is a probability, of a logistic threshold."""
+    thresholds = stats.logistic.ppf((np.arange(CELLS) + 0.5) / CELLS)
+    return float(100 * stats.norm.cdf((STEEP * gain - thresholds) / (STEEP * _spread(world) ** 0.5)).mean())
 
 
 def cider(rng: np.random.Generator, trainings: Floats, images: Floats, gain: float, name: str) -> Paired:
-    """Skewed scores around 100, as CIDEr x 100 of captions is."""
-    quality = trainings + np.array([[gain], [0.0]])
-    logs = quality[:, :, None] + images[:, None, OWNER] + rng.normal(0, 0.5, (*trainings.shape, EXAMPLES))
-    shares = 60.0 * np.exp(logs)
-    return Paired("cider", shares[0], shares[1], _names(name))
+    """Right-skewed scores, as CIDEr x 100 of captions is; twice as loud as accuracy, for seeds and arms."""
+    quality = 2 * (trainings + np.array([[gain], [0.0]]))
+    shared, own = images.mean(0), images - images.mean(0)
+    level = quality[:, :, None] + (shared + 2 * own)[:, None, OWNER]
+    noise = rng.normal(0, NOISE, (*trainings.shape, EXAMPLES))
+    return Paired("cider", *(CAPTION * (1 + VIVID * level + noise) ** 2), _names(name))
 
 
-def cider_gain(world: World, gain: float) -> float:
-    """Points, from the mean of a log-normal score."""
-    spread = SPREAD**2 + (world.image**2 + world.seed**2) / 2 + 0.25
-    return float(60 * np.exp(spread / 2) * (np.exp(gain) - 1))
+def cider_gain(gain: float) -> float:
+    """Points: the mean of a square is the square of the mean and the variance, which is the same in both."""
+    return CAPTION * ((1 + 2 * VIVID * gain) ** 2 - 1)
 
 
 def auc(rng: np.random.Generator, trainings: Floats, images: Floats, gain: float, name: str) -> Paired:
     """Margins of yes against no; trainings differ in how far they keep the two apart."""
     apart = 1.0 + 2 * (trainings + np.array([[gain], [0.0]]))
-    noise = images[:, None, OWNER] + rng.normal(0, 0.5, (*trainings.shape, EXAMPLES))
+    noise = images[:, None, OWNER] + rng.normal(0, MARGIN, (*trainings.shape, EXAMPLES))
     margins = apart[:, :, None] * POSITIVE + noise
     return Paired("auc", margins[0], margins[1], _names(name), POSITIVE)
 
 
 def auc_gain(world: World, gain: float) -> float:
     """Points; a yes and a no on different images differ by a normal amount."""
-    spread = np.sqrt(2 * (SPREAD**2 + world.image**2 / 2 + 0.25) + 4 * world.seed**2 / 2)
+    spread = np.sqrt(2 * (1 + world.image**2 / 2 + MARGIN**2) + 4 * world.seed**2 / 2)
     return float(100 * (stats.norm.cdf((1 + 2 * gain) / spread) - stats.norm.cdf(1 / spread)))
 
 
@@ -127,7 +144,11 @@ def average_gain(world: World, gain: float) -> float:
     return ((DATASETS - 1) * accuracy_gain(world, gain) + auc_gain(world, gain)) / DATASETS
 
 
-MEASURES = {"accuracy": (accuracy, accuracy_gain), "CIDEr": (cider, cider_gain), "AUC": (auc, auc_gain)}
+MEASURES = {
+    "accuracy": (accuracy, accuracy_gain),
+    "CIDEr": (cider, lambda world, gain: cider_gain(gain)),
+    "AUC": (auc, auc_gain),
+}
 TITLES = (*MEASURES, "average of 8 datasets")
 
 
@@ -162,7 +183,8 @@ def simulate(
         planned: the share above zero that `planning.power` gives for the mean of the estimated variances.
         error, estimated: standard error as the studies scatter, and as they say (root mean square).
     """
-    rng, true = np.random.default_rng([seed, seeds]), truth(measure, world, gain)
+    place = [*WORLDS.values()].index(world), TITLES.index(measure)
+    rng, true = np.random.default_rng([seed, *place, seeds]), truth(measure, world, gain)
     found = [study(rng, measure, world, seeds, gain, drawn) for _ in range(studies)]
     intervals = [one.interval for one in found]
     parts = [
@@ -175,7 +197,7 @@ def simulate(
         "covered": float(np.mean([one.low <= true <= one.high for one in intervals])),
         "above": float(np.mean([one.low > 0 for one in intervals])),
         "below": float(np.mean([one.high < 0 for one in intervals])),
-        "planned": power(true, mean.error, mean.freedom) if true > 0 else float("nan"),
+        "planned": power(true, mean) if true > 0 else float("nan"),
         "error": float(np.std([one.value for one in found])),
         "estimated": float(np.sqrt(np.mean([one.variance.total for one in found]))),
     }
@@ -216,7 +238,7 @@ def picture(found: pd.DataFrame) -> Figure:
             (panels[1], found[found["gain"] > 0], "covered", "Intervals that cover, %", (93, 98)),
         ):
             axes.axvspan(*band, color=figures.LINE, alpha=0.5, linewidth=0)
-            for name, offset in zip(WORLDS, (-0.15, 0.15), strict=True):
+            for name, offset in zip(WORLDS, (-0.2, 0.0, 0.2), strict=True):
                 mine = lines[lines["world"] == name].set_index(["measure", "seeds"])[column]
                 for place, row in enumerate(rows):
                     values = 100 * mine.loc[[row]]

@@ -3,7 +3,8 @@ import pytest
 from scipy import stats as reference
 
 from workbench.report.effects import Effect, Paired, effect
-from workbench.report.stats import Variance, clustered, resample, two_way, value_of
+from workbench.report.stats import clustered, resample, value_of
+from workbench.report.variance import Variance, two_way
 
 
 def names(count, per_image=1):

@@ -1,41 +1,62 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats as reference
 from statsmodels.stats.power import TTestPower
 
 from workbench.report.planning import detectable, power, seeds_needed
-from workbench.report.stats import Variance
+from workbench.report.variance import Variance
+
+SEEDS_ALONE = Variance(by_seed=1.0, by_image=0.0, by_cell=0.0, seeds=4, images=400)
+MIXED = Variance(by_seed=1.0, by_image=0.6, by_cell=0.3, seeds=3, images=400)
 
 
 @pytest.mark.parametrize("count", [3, 5, 10, 200])
-def test_power_is_that_of_the_one_sample_t_test(count):
+def test_power_is_that_of_the_one_sample_t_test_where_images_do_not_matter(count):
     for effect in (0.3, 1.0):
         # theirs counts findings on the wrong side of zero as well
         both = TTestPower().power(effect, count, 0.05)
         wrong = reference.nct.cdf(reference.t.ppf(0.025, count - 1), count - 1, effect * count**0.5)
-        assert power(effect, count**-0.5, count - 1) == pytest.approx(both - wrong, abs=1e-6)
+        seen = Variance(1 / count, 0.0, 0.0, seeds=count, images=400)
+        assert power(effect, seen) == pytest.approx(both - wrong, abs=1e-6)
+
+
+def test_power_of_one_seed_is_that_of_its_images():
+    both = TTestPower().power(0.3, 100, 0.05)
+    one = Variance(float("nan"), 0.01, 0.01, seeds=1, images=100)
+    assert power(0.3, one) == pytest.approx(both, abs=1e-4)
+
+
+@pytest.mark.parametrize("alpha", [0.05, 0.0125])
+@pytest.mark.parametrize("seen", [MIXED, Variance(0.5, 1.0, 0.5, 5, 200)])
+def test_power_is_how_often_such_studies_find_the_effect(seen, alpha):
+    rng, effect = np.random.default_rng(4), 3.0
+    drawn = seen.by_seed * rng.chisquare(seen.seeds - 1, 4000) / (seen.seeds - 1)
+    values = rng.normal(effect, seen.error, 4000)
+    studies = [replace(seen, by_seed=float(by_seed)) for by_seed in drawn]
+    found = [one.p(value) <= alpha and value > 0 for one, value in zip(studies, values, strict=True)]
+    assert power(effect, seen, alpha) == pytest.approx(np.mean(found), abs=0.025)
 
 
 def test_detectable_is_what_power_finds_80_percent_of_the_time():
-    for freedom in (1, 2, 4, 9, 300):
+    one = Variance(float("nan"), 1.0, 1.0, seeds=1, images=10**6)
+    for seen in (MIXED, SEEDS_ALONE, one):
         for alpha in (0.05, 0.005):
-            found = detectable(1.7, freedom, alpha)
-            assert power(found, 1.7, freedom, alpha) == pytest.approx(0.8)
+            assert power(detectable(seen, alpha), seen, alpha) == pytest.approx(0.8)
     # with endless freedom 1.96 + 0.84 errors
-    assert detectable(1, 1e6) == pytest.approx(1.960 + 0.842, abs=0.001)
+    assert detectable(one) == pytest.approx(1.960 + 0.842, abs=0.001)
 
 
 def test_fewer_seeds_than_needed_are_too_few():
-    seen = Variance(by_seed=1.0, by_image=0.6, by_cell=0.3, seeds=3, images=400)
-    needed = seeds_needed(3.0, seen)
-    chances = [power(3.0, seen.at(s).error, seen.at(s).freedom) for s in (needed - 1, needed)]
+    needed = seeds_needed(3.0, MIXED)
+    chances = [power(3.0, MIXED.at(seeds)) for seeds in (needed - 1, needed)]
     assert chances[0] < 0.8 <= chances[1]
 
 
 def test_needed_seeds_are_those_of_the_t_test_where_images_do_not_matter():
-    seen = Variance(by_seed=1.0, by_image=0.0, by_cell=0.0, seeds=4, images=400)  # 2 points a seed
-    theirs = TTestPower().solve_power(effect_size=3 / 2, alpha=0.05, power=0.8)
-    assert seeds_needed(3.0, seen) == int(np.ceil(theirs))
+    theirs = TTestPower().solve_power(effect_size=3 / 2, alpha=0.05, power=0.8)  # 2 points a seed
+    assert seeds_needed(3.0, SEEDS_ALONE) == int(np.ceil(theirs))
 
 
 def test_too_few_images_are_named_as_such():
@@ -48,9 +69,9 @@ def test_nothing_is_planned_from_one_seed_or_for_no_effect():
     with pytest.raises(ValueError, match="train two"):
         seeds_needed(2.0, Variance(float("nan"), 1, 1, seeds=1, images=100))
     with pytest.raises(ValueError, match="swap the arms"):
-        power(0.0, 1.0, 4)
+        power(0.0, SEEDS_ALONE)
 
 
 def test_without_any_variance_everything_is_seen():
     seen = Variance(0, 0, 0, seeds=3, images=10)
-    assert (power(1, 0, 2), detectable(0, 2), seeds_needed(0.1, seen)) == (1, 0, 3)
+    assert (power(1, seen), detectable(seen), seeds_needed(0.1, seen)) == (1, 0, 3)

@@ -4,7 +4,7 @@ from statsmodels.stats.weightstats import ttost_paired
 
 from workbench.report.effects import Effect, Paired, effect
 from workbench.report.planning import detectable
-from workbench.report.stats import Variance
+from workbench.report.variance import Variance
 from workbench.report.verdicts import Claim, judge, tost
 
 
@@ -62,7 +62,7 @@ def test_a_larger_family_asks_for_more():
     assert [alone[0].word, among[0].word] == ["supported", "inconclusive"]
     assert among[0].p == alone[0].p
     assert among[0].adjusted == pytest.approx(2 * alone[0].p)
-    assert among[0].detectable == pytest.approx(detectable(1.0, 4, 0.05 / 2))
+    assert among[0].detectable == pytest.approx(detectable(measured(3.0, 1.0).variance, 0.05 / 2))
 
 
 def test_equivalence_is_adjusted_among_the_claims_that_have_a_smallest_effect():

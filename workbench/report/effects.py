@@ -14,12 +14,11 @@ from workbench.report.stats import (
     Floats,
     Interval,
     Resampling,
-    Variance,
     replicates,
     resample,
     value_of,
-    variance,
 )
+from workbench.report.variance import Variance, variance
 
 ROUNDING = 1e-9  # points; a smaller spread between seeds is that of sums in another order
 
@@ -89,11 +88,8 @@ class Effect:
 
     @property
     def p(self) -> float:
-        """Two-sided, from t(freedom); below .05 exactly where the interval excludes zero."""
-        error = self.variance.error
-        if error == 0:  # no seed and no image differs from another
-            return 1.0 if self.value == 0 else 0.0
-        return float(2 * stats.t.sf(abs(self.value) / error, self.variance.freedom))
+        """Two-sided; below .05 exactly where the interval excludes zero."""
+        return self.variance.p(self.value)
 
     @property
     def p_by_seeds(self) -> float:

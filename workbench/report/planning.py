@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import numpy as np
-from scipy import optimize, stats
+from bisect import bisect_left
 
-from workbench.report.stats import LEVEL, Variance
+from scipy import optimize
+
+from workbench.report.stats import LEVEL
+from workbench.report.variance import Variance
 
 ALPHA = 1 - LEVEL
 CHANCE = 0.8  # of seeing an effect that is there, the usual bar (Cohen 1988)
 MOST = 1000  # seeds; nobody trains more
 
 
-def power(effect: float, error: float, freedom: float, alpha: float = ALPHA) -> float:
-    """Chance that a true effect is found on its own side of zero by the two-sided t test.
-
-    The statistic is then t(freedom) with noncentrality effect / error.
+def power(effect: float, variance: Variance, alpha: float = ALPHA) -> float:
+    """Chance that a true effect is found on its own side of zero by the two-sided test of `Variance.p`.
 
     Args:
         effect: in points, above 0.
-        error: standard error, in points.
+        variance: taken for the true one of such studies.
         alpha: of the two-sided test.
 
     Raises:
@@ -27,20 +27,18 @@ def power(effect: float, error: float, freedom: float, alpha: float = ALPHA) -> 
     """
     if not effect > 0:
         raise ValueError(f"planning is for an effect above 0, not {effect}; swap the arms")
-    if error == 0:
-        return 1.0
-    return float(stats.nct.sf(stats.t.ppf(1 - alpha / 2, freedom), freedom, effect / error))
+    return 1.0 if variance.error == 0 else variance.found(effect, alpha)
 
 
-def detectable(error: float, freedom: float, alpha: float = ALPHA, chance: float = CHANCE) -> float:
+def detectable(variance: Variance, alpha: float = ALPHA, chance: float = CHANCE) -> float:
     """The smallest true effect that is found with the given chance, in points."""
-    if error == 0:
-        return 0.0
-    bar = float(stats.t.ppf(1 - alpha / 2, freedom))
-    # an error taken for larger than it is lifts the bar; 99 in 100 times no further than this
-    far = bar * float(np.sqrt(stats.chi2.ppf(0.99, freedom) / freedom)) + 5
-    shift = optimize.brentq(lambda shift: stats.nct.sf(bar, freedom, shift) - chance, 0, far)
-    return float(shift) * error
+    far = variance.error
+    if far in (0.0, float("inf")):
+        return far
+    while power(far, variance, alpha) < chance:
+        far *= 2
+    found = optimize.brentq(lambda effect: variance.found(effect, alpha) - chance, far / 2, far)
+    return float(found)
 
 
 def seeds_needed(effect: float, seen: Variance, alpha: float = ALPHA, chance: float = CHANCE) -> int:
@@ -56,15 +54,16 @@ def seeds_needed(effect: float, seen: Variance, alpha: float = ALPHA, chance: fl
         ValueError: if no number of seeds is enough on these images, saying how many images are; or if
             the variance is of one seed.
     """
-    endless = float(np.sqrt(seen.at(2).by_image))
-    if endless > 0 and power(effect, endless, seen.images - 1, alpha) < chance:
-        factor = (detectable(endless, seen.images - 1, alpha, chance) / effect) ** 2
+    seen.at(3)  # raises for one seed
+    endless = Variance(float("nan"), seen.common, seen.common, 1, seen.images)
+    if power(effect, endless, alpha) < chance:
+        factor = (detectable(endless, alpha, chance) / effect) ** 2
         raise ValueError(
             f"no number of seeds shows {effect:g} points on {seen.images} images; "
             f"test on about {factor * seen.images:.0f} images, or declare a larger effect"
         )
-    for seeds in range(3, MOST + 1):
-        planned = seen.at(seeds)
-        if power(effect, planned.error, planned.freedom, alpha) >= chance:
-            return seeds
-    raise ValueError(f"{effect:g} points need more than {MOST} seeds; declare a larger effect")
+    seeds = range(3, MOST + 1)
+    enough = bisect_left(seeds, True, key=lambda count: power(effect, seen.at(count), alpha) >= chance)
+    if enough == len(seeds):
+        raise ValueError(f"{effect:g} points need more than {MOST} seeds; declare a larger effect")
+    return seeds[enough]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from workbench.report.stats import Floats, variance
+from workbench.report.stats import Floats
+from workbench.report.variance import variance
 
 
 def rates(frame: pd.DataFrame, column: str = "score") -> pd.DataFrame:

@@ -1,8 +1,7 @@
 """Intervals for means, AUC and averages over datasets, when examples of one image hang together.
 
 With one training seed an interval speaks of other test images, not of other trainings: such results
-are exploratory. With several, `Variance` puts together what seeds and images add to the error (Cameron,
-Gelbach and Miller 2011); benchmarks/calibration.py shows how often the intervals are right.
+are exploratory. For several there is variance.py.
 """
 
 from __future__ import annotations
@@ -59,127 +58,8 @@ def clustered(shares: Floats, images: Sequence[str]) -> Interval:
     mean = float(shares.mean())
     sums = np.bincount(owner, shares - mean, groups)
     error = float(np.sqrt(groups / (groups - 1) * (sums**2).sum()) / len(shares))
-    return _symmetric(mean, error, groups - 1, groups)
-
-
-@dataclass(frozen=True, slots=True)
-class Variance:
-    """The squared standard error of a mean over training seeds and test images, by its sources.
-
-    Attributes:
-        by_seed: clustered on seeds, in squared units of the value; NaN for one seed.
-        by_image: clustered on images.
-        by_cell: clustered on seed and image together. The other two both contain what is a cell's own; it
-            also holds a seeds-th of the images' variance (and an images-th of the seeds'), so that `total`
-            comes out a little small where images differ much, which its floor mends in part.
-        seeds: S.
-        images: G.
-    """
-
-    by_seed: float
-    by_image: float
-    by_cell: float
-    seeds: int
-    images: int
-
-    @property
-    def total(self) -> float:
-        """by_seed + by_image - by_cell, and no less than either of the first two; one seed: by_image.
-
-        The difference of estimates can fall below what one source alone gives, and with it the error.
-        """
-        if self.seeds == 1:
-            return self.by_image
-        return max(self.by_seed + self.by_image - self.by_cell, self.by_seed, self.by_image)
-
-    @property
-    def error(self) -> float:
-        """Standard error, in the value's unit."""
-        return float(np.sqrt(self.total))
-
-    @property
-    def freedom(self) -> float:
-        """Degrees of freedom of the error: of seeds and images, weighted by their shares of it.
-
-        S - 1 where the seeds make the error, more with the images' share in it. S - 1 throughout is too
-        wide: with three seeds t(2) then covers 99 to 100 % instead of 95. Satterthwaite's weights (1946;
-        for readers x cases Hillis 2007), the squares of the shares, are too narrow for few seeds: a
-        variance between seeds that comes out small by chance shrinks the error and raises its freedom at
-        once, and three seeds found differences in up to 8 % of cases where there were none.
-
-        by_seed holds what is a cell's own too, so that quiet seeds are overrated: three to five then cover
-        98 to 99 %. Taking a third of by_cell off brings all of 3, 5 and 10 seeds to 93 to 98 %, but decisions
-        fall further out, where Holm puts them: at p = .0125 three seeds that differ found differences that
-        were not there in 3.1 % of cases instead of 2.1, at .005 in 2.3 instead of 1.3.
-        """
-        if self.seeds == 1:
-            return self.images - 1
-        if self.total == 0:
-            return self.seeds - 1
-        seed, image = self.by_seed / self.total, 1 - self.by_seed / self.total
-        return 1 / (seed / (self.seeds - 1) + image / (self.images - 1))
-
-    def at(self, seeds: int) -> Variance:
-        """The same study with another number of seeds: their part shrinks as 1 / S, the images' stays.
-
-        Raises:
-            ValueError: if the study has one seed, or is to have fewer than two.
-        """
-        if self.seeds == 1 or seeds < 2:
-            raise ValueError(
-                "one seed says nothing about others; train two at least before planning for more"
-            )
-        common = max(self.by_image - self.by_cell, 0.0) * self.seeds / (self.seeds - 1)
-        return Variance(self.by_seed * self.seeds / seeds, common, 0.0, seeds, self.images)
-
-    def interval(self, value: float) -> Interval:
-        """The value with t(freedom) x error on both sides."""
-        return _symmetric(value, self.error, self.freedom, self.images if self.seeds == 1 else self.seeds)
-
-
-def variance(shares: Floats, images: Sequence[str]) -> Variance:
-    """Of the mean of shares; each clustering with its G / (G - 1) (Cameron, Gelbach and Miller 2011, 2.11).
-
-    Args:
-        shares: (S, n) one line per training seed, the same examples in the same order.
-        images: (n,) the image of each example.
-
-    Raises:
-        ValueError: for fewer than two images.
-    """
-    _, owner = np.unique(np.asarray(images), return_inverse=True)
-    seeds, groups = len(shares), int(owner.max(initial=-1)) + 1
-    if groups < 2:
-        raise ValueError(f"an interval over images needs two images at least, not {groups}")
-    centred = shares - shares.mean()
-    cells = np.stack([np.bincount(owner, line, groups) for line in centred])
-    by_seed, by_image, by_cell = (
-        len(sums) / (len(sums) - 1) * float((sums**2).sum()) / shares.size**2 if len(sums) > 1 else np.nan
-        for sums in (cells.sum(1), cells.sum(0), cells.ravel())
-    )
-    return Variance(by_seed, by_image, by_cell, seeds, groups)
-
-
-def two_way(shares: Floats, images: Sequence[str]) -> Interval:
-    """Mean over seeds and examples with errors clustered by seed and by image.
-
-    Args:
-        shares: (S, n) one line per training seed, the same examples in the same order; differences
-            between two arms' shares for a paired comparison.
-        images: (n,) the image of each example.
-
-    Raises:
-        ValueError: for fewer than two seeds or images.
-    """
-    found = variance(shares, images)
-    if found.seeds < 2:
-        raise ValueError("two-way errors need two seeds at least, not 1; use clustered for one")
-    return found.interval(float(shares.mean()))
-
-
-def _symmetric(mean: float, error: float, freedom: float, clusters: int) -> Interval:
-    half = float(stats.t.ppf((1 + LEVEL) / 2, freedom)) * error
-    return Interval(mean, mean - half, mean + half, error, clusters)
+    half = float(stats.t.ppf((1 + LEVEL) / 2, groups - 1)) * error
+    return Interval(mean, mean - half, mean + half, error, groups)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from workbench.report.effects import Effect, Paired, effect
-from workbench.report.stats import Interval, Resampling, Variance, resample
+from workbench.report.stats import Interval, Resampling, resample
 from workbench.report.study_cells import Declared, Study
+from workbench.report.variance import Variance
 from workbench.report.verdicts import Claim, Verdict, judge
 
 

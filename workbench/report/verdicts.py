@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy import stats
 
 from workbench.report.effects import Effect
 from workbench.report.multiple import benjamini_hochberg, holm
@@ -57,7 +56,7 @@ class Verdict:
         seeds, images: what it rests on.
         p: two-sided, of no effect.
         adjusted: p after Holm (primary) or Benjamini and Hochberg (exploratory).
-        careful: the same from t(S - 1) instead of t(freedom), for readers who trust seeds alone.
+        careful: the same from t(S - 1) instead, for readers who trust seeds alone.
         equivalence: p of an effect outside +-smallest, adjusted alike; NaN without a smallest effect.
         standardised: dz over seeds; NaN with one seed.
         improvement: P(first > second) over seeds; NaN with one seed.
@@ -122,11 +121,9 @@ def tost(effect: Effect, smallest: float) -> float:
 
     At most .05 exactly where the 90 % interval is within.
     """
-    error, freedom = effect.variance.error, effect.variance.freedom
     inside = smallest - abs(effect.value)  # the nearer bound decides
-    if error == 0:
-        return 0.0 if inside > 0 else 1.0
-    return float(stats.t.sf(inside / error, freedom))
+    outside = effect.variance.p(inside) / 2
+    return outside if inside > 0 else 1 - outside
 
 
 def judge(claims: Sequence[Claim], family: Family) -> list[Verdict]:
@@ -187,6 +184,6 @@ def _verdict(
         equivalence=equivalence,
         standardised=effect.standardised,
         improvement=effect.improvement,
-        detectable=detectable(spread.error, spread.freedom, alpha),
+        detectable=detectable(spread, alpha),
         word=word,
     )
