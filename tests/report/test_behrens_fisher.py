@@ -46,3 +46,8 @@ def test_many_critical_values_at_once_are_the_same():
     shares = np.array([0.0, 0.004, 0.2, 0.77, 1.0])
     single = [critical(0.0125, share, 2, 99) for share in shares]
     assert criticals(0.0125, 2, 99)(shares) == pytest.approx(single, rel=1e-5)
+
+
+def test_no_distance_is_always_exceeded():
+    for images in range(8, 60):
+        assert 1 - 1e-12 < two_sided(0.0, 0.3, 4, images) <= 1

@@ -46,7 +46,8 @@ def two_sided(ratio: float, share: float, seeds: float, images: float) -> float:
     """
     if share in (0, 1):
         return float(2 * stats.t.sf(ratio, seeds if share else images))
-    return float(_tails(np.array([ratio]), np.array([share]), seeds, images)[0][0])
+    above, _ = _tails(np.array([ratio]), np.array([share]), seeds, images)
+    return min(float(above[0]), 1.0)  # the weights' sum is 1 but for rounding
 
 
 def critical(alpha: float, share: float, seeds: float, images: float) -> float:
