@@ -264,10 +264,9 @@ def train(
 def examine(
     model: LanguageModel, tokenizer: PreTrainedTokenizerFast, seed: int, number: int
 ) -> dict[str, float]:
-    """Exact match per task on fresh texts: every token of an answer has to be the most likely one.
+    """Exact match per task on fresh texts, by `answers_right`.
 
-    With greedy decoding that is the same as generating the answer. Dense questions are asked one at a
-    time about scenes of five objects, and counted by kind of question under ``dense``.
+    Dense questions are asked one at a time about scenes of five objects and counted under ``dense``.
     """
     right: dict[str, list[bool]] = defaultdict(list)
     stream = texts(seed, 0.0)
@@ -275,14 +274,16 @@ def examine(
     asked += list(islice(stream, number * 8))
     for start in range(0, len(asked), 64):
         part = asked[start : start + 64]
-        for text, ok in zip(part, _answers_right(model, tokenizer, part), strict=True):
+        for text, ok in zip(part, answers_right(model, tokenizer, part), strict=True):
             right[text.task].append(ok)
     return {task: float(np.mean(found)) for task, found in sorted(right.items())}
 
 
-def _answers_right(
+@torch.no_grad()
+def answers_right(
     model: LanguageModel, tokenizer: PreTrainedTokenizerFast, part: Sequence[Text]
 ) -> list[bool]:
+    """Whether each text's first answer is what greedy decoding says: every token the most likely one."""
     pad = tokenizer.pad_token_id
     if isinstance(model, T5ForConditionalGeneration):
         rows = [sequence_row(text, tokenizer) for text in part]
