@@ -84,7 +84,7 @@ def plan(
     jobs: Workers = 2,
     development: Development = False,
     preset: Annotated[str, typer.Option(help="instead of a study: one training with this preset")] = "",
-    hardware: Annotated[str, typer.Option(help="h100, a100-40g, a100-80g, v100, cpu")] = "a100-40g",
+    hardware: Annotated[str, typer.Option(help="h200, h100, a100-40g, a100-80g, v100, cpu")] = "a100-40g",
     gpus: Annotated[int, typer.Option(help="how many of it", min=1)] = 1,
     lengths: Annotated[
         tuple[int, int], typer.Option(help="mean tokens of instruction and answer, for FLOPs", min=1)
@@ -92,6 +92,9 @@ def plan(
     longest: Annotated[
         tuple[int, int], typer.Option(help="the longest, for memory: what longer ones are cut to", min=1)
     ] = (128, 256),
+    step_seconds: Annotated[
+        float | None, typer.Option(help="what a step took there, for hours (benchmarks/paper_step.py)")
+    ] = None,
 ) -> None:
     """Say which cells a study has and what the missing ones take here; or what a preset takes where."""
     if bool(study) == bool(preset):
@@ -108,7 +111,8 @@ def plan(
 
         root = Path.cwd()
         texts = Lengths(*lengths), Lengths(*longest)
-        said = explained(lambda: describe(read(root, preset), root, preset, hardware, gpus, *texts))
+        config = explained(lambda: read(root, preset))
+        said = explained(lambda: describe(config, root, preset, hardware, gpus, *texts, step_seconds))
         typer.echo("\n".join(said))
         return
     made = explained(

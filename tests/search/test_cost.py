@@ -118,8 +118,14 @@ def test_a_preset_on_hardware_in_words(preset, kind, gpus, says, tmp_path, monke
     monkeypatch.setattr(hardware, "architecture", shallow)
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     (tmp_path / "backbones").symlink_to(ROOT / "backbones")
-    text = "\n".join(describe(presets.read(ROOT, preset), tmp_path, preset, kind, gpus, Lengths()))
+    settings = presets.read(ROOT, preset)
+    text = "\n".join(describe(settings, tmp_path, preset, kind, gpus, Lengths()))
     assert [words for words in says if words not in text] == [], text
+    measured = "\n".join(describe(settings, tmp_path, preset, kind, gpus, Lengths(), measured=0.75))
+    hours = float(re.search(r"hours +training ([\d.,]+)", measured)[1].replace(",", ""))
+    assert hours == pytest.approx(settings.train.steps * 0.75 * gpus / 3600, rel=0.01)
+    with pytest.raises(ValueError, match="--step-seconds is what a step took"):
+        describe(settings, tmp_path, preset, kind, gpus, Lengths(), measured=0.0)
 
 
 def test_memory_is_judged_by_the_longest_examples(tmp_path, monkeypatch):

@@ -72,16 +72,21 @@ def describe(
     gpus: int,
     lengths: Lengths,
     longest: Lengths = LONGEST,
+    measured: float | None = None,
 ) -> list[str]:
     """The plan as lines of text.
 
     Args:
         lengths: of the mean example, which FLOPs are counted for.
         longest: of the examples that a batch may be full of, which memory is judged by.
+        measured: seconds that a step of the whole batch took there, instead of an assumed rate.
 
     Raises:
-        ValueError: for hardware that is not in the table, or a batch that does not divide among GPUs.
+        ValueError: for hardware that is not in the table, a batch that does not divide among GPUs, or a
+            step that takes no time.
     """
+    if measured is not None and not measured > 0:
+        raise ValueError(f"--step-seconds is what a step took, more than 0, not {measured}")
     if kind not in HARDWARE:
         raise ValueError(f"there is no hardware {kind!r}; choose one of {', '.join(HARDWARE)}")
     if config.train.batch_size % gpus:
@@ -101,7 +106,7 @@ def describe(
         *_memory(needs, config, hardware, gpus, lengths, longest.within(found)),
         f"feature store   {pictures * cost.feature_bytes / 1e9:,.2f} GB for {pictures:,} pictures "
         f"({source}), {cost.feature_bytes / 1e3:,.0f} kB each",
-        *_hours(cost, step, pictures, config, root, hardware),
+        *_hours(cost, step, pictures, config, hardware, _pace(step, root, hardware, gpus, measured)),
         *([PAPER] if preset.startswith("paper-") else []),
     ]
     return lines + ([f"note            {hardware.note}"] if hardware.note else [])
@@ -141,21 +146,36 @@ def _memory(
     return [f"{said}{large} even one by one ({alone / 1e9:,.2f} GB); try {more}{less}"]
 
 
+def _pace(
+    step: float, root: Path, hardware: Hardware, gpus: int, measured: float | None
+) -> tuple[float | None, str]:
+    """Seconds of one device for a FLOP of training, None where nothing tells, and how that is known."""
+    if measured is not None:
+        seconds = measured * gpus / step
+        return seconds, f"at the {measured:g} s that a step took, {1 / seconds / 1e12:,.3g} TFLOP/s"
+    if hardware.rate is not None:
+        assumed = hardware.rate * UTILISATION
+        return 1 / assumed, f"at {UTILISATION:.0%} of {hardware.rate / 1e12:,.0f} TFLOP/s"
+    known = rate(records(root), "tune")
+    return known, f"at the rate of what runs/ holds, {1 / known / 1e9:,.0f} GFLOP/s" if known else ""
+
+
 def _hours(
-    cost: Cost, step: float, pictures: int, config: Config, root: Path, hardware: Hardware
+    cost: Cost,
+    step: float,
+    pictures: int,
+    config: Config,
+    hardware: Hardware,
+    pace: tuple[float | None, str],
 ) -> list[str]:
     work = {"training": step * config.train.steps, "features": pictures * cost.picture_flops}
+    seconds, basis = pace
+    if seconds is None:
+        return ["hours           unknown: runs/ holds no training that would tell this machine's rate"]
     slower = 1.0
-    if hardware.rate is None:
-        seconds = rate(records(root), "tune")
-        if seconds is None:
-            return ["hours           unknown: runs/ holds no training that would tell this machine's rate"]
-        basis = f"at the rate of what runs/ holds, {1 / seconds / 1e9:,.0f} GFLOP/s"
-    else:
-        seconds = 1 / (hardware.rate * UTILISATION)
-        basis = f"at {UTILISATION:.0%} of {hardware.rate / 1e12:,.0f} TFLOP/s"
-        basis += f", the rest at that of {hardware.whole / 1e12:,.1f}, because pictures are encoded in fp32"
+    if hardware.rate is not None:
         slower = hardware.rate / hardware.whole
+        basis += f", the rest {slower:.3g} times slower, because pictures are encoded in fp32"
     if config.data.training_crop:
         work["crops"] = config.train.batch_size * config.train.steps * cost.picture_flops
     work |= {part: flops * slower for part, flops in work.items() if part != "training"}
