@@ -5,11 +5,13 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from filelock import FileLock
 
 from workbench import config, tracking
 from workbench.surroundings import alive, flatten, own_identity
@@ -106,6 +108,20 @@ def test_a_killed_run_is_marked_and_resumed_without_doubled_steps(home):
     (run,) = found(home)
     assert run.info.status == "FINISHED"
     assert steps_of(home, run.info.run_id) == [1, 2, 3, 4, 5]
+
+
+def test_a_run_that_comes_back_waits_until_its_former_end_is_sent(home):
+    """Else its first line would be removed with the file, and MLflow get points of no run."""
+    record(home, AWAY, "s1", range(1, 4))
+    with FileLock(home / "spool" / ".lock"):  # another process, in `tidy`
+        again = threading.Thread(target=record, args=(home, config.Config(), "s1", range(4, 6)))
+        again.start()
+        time.sleep(0.3)
+        tracking.deliver(home / "spool" / "s1.jsonl", home, config.Tracking())
+    again.join()
+    (first, second) = sorted(found(home), key=lambda run: run.info.start_time)
+    assert steps_of(home, first.info.run_id) == [1, 2, 3]
+    assert steps_of(home, second.info.run_id) == [4, 5]
 
 
 def test_a_torn_line_costs_itself_alone_and_is_named_once(home, caplog):

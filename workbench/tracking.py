@@ -112,9 +112,10 @@ def run(
     options = settings.tracking
     (home / "spool").mkdir(parents=True, exist_ok=True)
     tidy(home, options)
-    track = Track(home, options, signature)
     everything = {**tags, **surroundings(), SIGNATURE: signature, OWNER: own_identity()}
-    track.event("run", name=name, tags=everything, params=flatten(settings.to_dict()))
+    with FileLock(home / "spool" / ".lock"):  # another process may be sending and removing what this run left
+        track = Track(home, options, signature)
+        track.event("run", name=name, tags=everything, params=flatten(settings.to_dict()))
     track.send()
     status = "FAILED"
     try:

@@ -39,9 +39,10 @@ def draw(outputs: Path) -> dict[str, Figure | pd.DataFrame]:
     folder = outputs / "explorations/dataset_weights"
     if not (folder / EXPLORATION).is_file():
         raise NothingToDraw(f"{folder / EXPLORATION} does not exist; run `workbench explore dataset_weights`")
-    found, trials = files.read_json(folder / EXPLORATION), pd.read_csv(folder / TRIALS)
+    found = files.read_json(folder / EXPLORATION)
     if found["surface"] is None or found["importance"]["fanova"] is None:
         raise NothingToDraw(f"{folder / TRIALS} has too few finished trials; run more: --trials 40")
+    trials = pd.read_csv(folder / TRIALS)
     contrasts = pd.DataFrame(
         {"contrast": name, "on": column, **line}
         for name, columns in found["surface"]["contrasts"].items()

@@ -218,6 +218,25 @@ def test_the_start_and_tuned_weights_are_different_beginnings(kind, tmp_path):
     assert len({row.title for row in rows}) == 2
 
 
+def test_a_training_that_nobody_asked_for_may_be_damaged_or_edited(tmp_path):
+    folder = examine(tmp_path / "a", weights="w", data={"downstream": "okvqa"}, shares={"okvqa": [40, 60]})
+    trained = record("tune", "instruct", 1.0) | {"name": "instruct", "kind": "tune", "signature": "t"}
+    trained |= {"hashes": {"after": "earlier"}, "result": {"weights_sha256": "w"}}
+    files.write_json(tmp_path / "t/record.json", trained | {"seal": files.digest(trained)})
+    assert [group.after for group in groups([folder])] == [True]
+    files.write_json(tmp_path / "t/record.json", trained | {"seed": 9, "seal": files.digest(trained)})
+    assert [group.after for group in groups([folder])] == [False], "an edited record is no evidence"
+    (tmp_path / "t/record.json").write_text('{"kind": "tune", ')
+    assert [group.after for group in groups([folder])] == [False]
+
+
+def test_a_file_that_is_gone_is_named(tmp_path):
+    folder = examine(tmp_path / "a", beside={("aokvqa", "direct"): [0, 100]})
+    (folder / "details.parquet").unlink()
+    with pytest.raises(ReportError, match=r"details\.parquet is not what .*record\.json says"):
+        groups([folder])
+
+
 def test_what_was_fine_tuned_belongs_into_table3_alone(tmp_path):
     tuned = examine(tmp_path / "a", shares={"okvqa": [40, 60]}, data={"downstream": "okvqa"})
     assert [made(table, tuned).ours for table in ("table1", "table2", "figure4")] == [[], [], []]

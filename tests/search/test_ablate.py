@@ -25,6 +25,7 @@ from workbench.search.cells import OnDisk
 from workbench.search.plan import lines, plan
 from workbench.search.study import Arm, Study, StudyError
 from workbench.search.study import cells as cells_of
+from workbench.surroundings import host_of, own_identity
 from workbench.verify import copies
 
 STUDY = """
@@ -267,6 +268,14 @@ def test_bad_input_is_refused_before_anything_runs(repository):
         ablate(base, repository, "tiny", "1,2", 1)
     with pytest.raises(StudyError, match="cannot be read"):
         ablate(base, repository, "tiny", "1", 1, storage="nonsense")
+
+
+def test_a_call_that_is_refused_leaves_what_was_collected(cells, repository):
+    collected = repository / "outputs/studies/tiny/cells.json"
+    before = collected.read_bytes()
+    with pytest.raises(StudyError, match="is this machine"):
+        ablate(load(repository / "params.yaml"), repository, "tiny", "2", 1, reclaim=host_of(own_identity()))
+    assert collected.read_bytes() == before
 
 
 def test_mlflow_ids_are_listed_and_shared_runs_found_in_each_study(cells, repository, monkeypatch, tmp_path):

@@ -197,6 +197,19 @@ def test_another_space_is_another_exploration_and_its_pruner_is_heard(found, rep
     assert sorted(path.name for path in place_of(repository, "tiny").iterdir()) == before
 
 
+def test_an_exploration_that_has_found_nothing_leaves_the_trials_of_before(found, repository, monkeypatch):
+    def interrupted(*given, **named):
+        raise KeyboardInterrupt
+
+    folder = repository / "outputs/explorations/tiny"
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    monkeypatch.setattr("workbench.search.grid.Grid.run", interrupted)
+    longer = changed(load(repository / "params.yaml"), {"train.learning_rate": 3e-4})
+    with pytest.raises(KeyboardInterrupt):
+        explore(longer, repository, "tiny", 2, 1)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
 def test_bad_input_is_refused_before_anything_runs(repository):
     base = load(repository / "params.yaml")
     for trials, workers, name, says in (

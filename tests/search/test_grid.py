@@ -94,6 +94,8 @@ def test_a_worker_elsewhere_is_named_once_takes_no_slot_and_can_be_given_up(tmp_
     assert said.count("a@101 is in the hands of process 17 on far, which this call waits for") == 1
     assert "--reclaim far" in said
     assert sorted(drive(tmp_path, NAMES[:2], workers=1, gone="far")) == NAMES[:2]
+    drive(tmp_path, NAMES[:2], workers=1, gone="fra")
+    assert "--reclaim fra: no worker of it has a cell in hand" in capsys.readouterr().err
     queue.finish(ticket, 1.0)  # it was alive after all
     with pytest.raises(StudyError, match="is this machine, whose dead workers are seen"):
         drive(tmp_path, NAMES[:2], gone=host_of(own_identity()))

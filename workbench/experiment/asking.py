@@ -14,7 +14,7 @@ from torch import Tensor
 
 from workbench import files
 from workbench.config import Config
-from workbench.data.catalog import BY_NAME
+from workbench.data.catalog import for_suite
 from workbench.data.collate import Collator
 from workbench.data.encoder import Encoder, encode
 from workbench.data.images import open_image
@@ -82,7 +82,7 @@ def ask(
     tokenizers = Tokenizers.load(start_folder(config, root))
     collator = Collator(tokenizers, OnePicture(features), "empty" if constant else "text")
     example = Example("question", "0", image.name, (image.name,), references=(), candidates=candidates)
-    entry = BY_NAME["vqav2"]
+    entry = for_suite("vqav2", config.suite)
     batch = collator.infer([replace(example, candidates=())], [question])
     text, attention = answer(model, batch, collator, entry)
     ranked = alternatives(model, batch, collator, example, entry)

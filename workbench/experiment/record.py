@@ -9,6 +9,7 @@ it is also in the record, under `hashes`, so that two records can be compared.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import resource
 import sys
@@ -196,6 +197,11 @@ def data_hashes(
     for dataset in sorted(datasets):
         for split in splits:
             path = prepared / dataset / f"{split}.parquet"
+            if not path.is_file() and path.parent.is_dir() and config.suite == "official":
+                raise RunError(
+                    f"{dataset} was prepared without {split}, for which {config.data.root} lacks the files "
+                    "(`workbench data check` names them); get them and run `dvc repro --force prepare`"
+                )
             if not path.is_file():
                 raise RunError(f"{path} does not exist; run the stage prepare first")
             examples[f"{dataset}/{split}"] = files.file_sha256(path)
@@ -209,7 +215,7 @@ def data_hashes(
 
 
 def folder_hash(folder: Path) -> str:
-    """One hash for all files of a folder, names included.
+    """One hash for all files of a folder, names included; of a file it stays known while size and time do.
 
     Raises:
         RunError: when the folder is missing or empty.
@@ -217,7 +223,17 @@ def folder_hash(folder: Path) -> str:
     paths = sorted(path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else []
     if not paths:
         raise RunError(f"{folder} is missing or empty; check model.start, or get it back with git")
-    return files.digest({path.relative_to(folder).as_posix(): files.file_sha256(path) for path in paths})
+    return files.digest({path.relative_to(folder).as_posix(): _known(path) for path in paths})
+
+
+def _known(path: Path) -> str:
+    found = path.stat()
+    return _hashed(path.resolve(), found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
+
+
+@functools.cache  # a start of many gigabytes is asked for several times in a process
+def _hashed(path: Path, *state: int) -> str:
+    return files.file_sha256(path)
 
 
 def rows_hash(datasets: Iterable[str], suite: Suite) -> str:

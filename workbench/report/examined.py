@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -17,6 +18,8 @@ from workbench.report.methods import METHODS
 from workbench.report.stats import Floats
 from workbench.report.study_cells import Asked
 from workbench.report.table import ReportError, evaluated
+
+log = logging.getLogger(__name__)
 
 FIELDS = ("kind", "name", "signature", "suite", "seed", "config", "hashes")
 TRAINED = ("data", "model", "train")  # sections of the configuration that weights follow from
@@ -124,9 +127,25 @@ def _same(record: Mapping[str, Any], sections: Sequence[str]) -> list[Any]:
 
 
 def _trainings(place: Path) -> list[Mapping[str, Any]]:
-    """The records of tuning in a folder's folders, by themselves or beside the examination of a cell."""
-    found = [files.read_json(path) for name in (RECORD, TUNE) for path in sorted(place.glob(f"*/{name}"))]
-    return [record for record in found if record.get("kind") == "tune"]
+    """The records of tuning in a folder's folders, by themselves or beside the examination of a cell.
+
+    Nobody asked for them: one that is damaged or was edited is no evidence, and left out.
+    """
+    found: list[Mapping[str, Any]] = []
+    for path in sorted(path for name in (RECORD, TUNE) for path in place.glob(f"*/{name}")):
+        try:
+            record = files.read_json(path)
+        except ValueError as error:
+            log.warning("%s is left out: %s", path, error)
+            continue
+        if not isinstance(record, dict) or record.get("kind") != "tune":
+            continue
+        seal = record.pop("seal", None)
+        if "result" in record and seal in (None, files.digest(record)):
+            found.append(record)
+        else:
+            log.warning("%s is left out: it was edited after it was written", path)
+    return found
 
 
 def _earlier(record: Mapping[str, Any], trainings: Sequence[Mapping[str, Any]]) -> list[Any]:
@@ -156,7 +175,7 @@ def _record(folder: Path) -> Mapping[str, Any]:
     if seal is not None and seal != files.digest(record):
         raise ReportError(f"{path} was edited after it was written; delete its run and evaluate again")
     for name, mark in record.get("result", {}).get("sha256", {}).items():
-        if files.file_sha256(folder / name) != mark:
+        if not (folder / name).is_file() or files.file_sha256(folder / name) != mark:
             raise ReportError(f"{folder / name} is not what {path} says; delete its run and evaluate again")
     return record
 

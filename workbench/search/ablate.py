@@ -13,7 +13,7 @@ from workbench.search.cells import OnDisk, inspect
 from workbench.search.collect import Collection
 from workbench.search.queue import Queue
 from workbench.search.seeds import seeds_of
-from workbench.search.study import Cell, StudyError, cells, load
+from workbench.search.study import Cell, cells, load
 from workbench.search.worker import STORAGE
 
 
@@ -41,8 +41,7 @@ def ablate(
         StudyError: for bad input, before anything runs; at the end, for the cells that failed.
         RunError: for missing data and edited records, before anything runs.
     """
-    if workers < 1:
-        raise StudyError(f"-j {workers}: one worker at least is needed")
+    grid.check(workers, reclaim)
     study = load(root / "experiments" / name, base)
     asked = study.named(arms)
     everything = {cell.name: cell for cell in cells(study, base, seeds_of(seeds, development))}

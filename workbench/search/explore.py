@@ -62,8 +62,7 @@ def explore(
         StudyError: for bad input, before anything runs; at the end, for trials that ended with an error.
         ValueError: for missing data, before anything runs.
     """
-    if workers < 1:
-        raise StudyError(f"-j {workers}: one worker at least is needed")
+    grid.check(workers, reclaim)
     given = space.load(root / "experiments" / name, base)
     if trials < max(1, len(given.first)):
         raise StudyError(
@@ -99,8 +98,10 @@ def explore(
 
 
 def write(root: Path, name: str, found: Exploration, given: Space, base: Config, key: str) -> Path:
-    """The results so far, as plain files for the report."""
+    """The results so far, as plain files for the report; without any, those of before stay."""
     folder, frame = folder_of(root, name), found.frame()
+    if not len(frame):
+        return folder
     folder.mkdir(parents=True, exist_ok=True)
     with files.replacing(folder / TRIALS) as temporary:
         frame.to_csv(temporary, index=False, lineterminator="\n")
@@ -111,9 +112,9 @@ def write(root: Path, name: str, found: Exploration, given: Space, base: Config,
         "space": given.to_dict(),
         "sampler": "TPE, multivariate",
         "key": key,
-        "trials": {state: int(n) for state, n in frame["state"].value_counts().items()} if len(frame) else {},
+        "trials": {state: int(n) for state, n in frame["state"].value_counts().items()},
         "importance": found.importance(),
-        "surface": surface(frame, given.to_dict()) if len(frame) else None,
+        "surface": surface(frame, given.to_dict()),
     }
     files.write_json(folder / EXPLORATION, body)
     return folder

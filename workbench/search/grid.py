@@ -44,6 +44,18 @@ def alone(place: Path) -> Iterator[None]:
         raise StudyError(f"another process is running the study of {place}; wait for it, or end it") from None
 
 
+def check(workers: int, gone: str) -> None:
+    """What a driver is asked for, before anything is touched.
+
+    Raises:
+        StudyError: for no worker, or if the host that is said to be gone is this one.
+    """
+    if workers < 1:
+        raise StudyError(f"-j {workers}: one worker at least is needed")
+    if gone and gone == host_of(own_identity()):
+        raise StudyError(f"--reclaim {gone} is this machine, whose dead workers are seen; leave it out")
+
+
 class Grid:
     """One call of the driver.
 
@@ -58,7 +70,7 @@ class Grid:
             back.
 
     Raises:
-        StudyError: if that is this host, whose processes are seen.
+        StudyError: as `check`.
     """
 
     def __init__(
@@ -72,8 +84,7 @@ class Grid:
         environment: Mapping[str, str] = MappingProxyType({}),
         gone: str = "",
     ) -> None:
-        if gone and gone == host_of(own_identity()):
-            raise StudyError(f"--reclaim {gone} is this machine, whose dead workers are seen; leave it out")
+        check(workers, gone)
         self._queue, self._wanted, self._recorded = queue, dict(wanted), recorded
         self._command, self._workers, self._finished = command, workers, finished
         self._environment, self._gone = environment, gone
@@ -92,6 +103,10 @@ class Grid:
                 and again; at once, when workers do not come as far as taking a cell.
         """
         before = self._queue.standing()
+        hosts = {host_of(owner) for owner in before.running.values() if owner}
+        if self._gone and self._gone not in hosts:
+            others = f", but of {', '.join(sorted(hosts))}" if hosts else ""
+            print(f"--reclaim {self._gone}: no worker of it has a cell in hand{others}", file=sys.stderr)
         self._queue.reclaim(lambda owner: host_of(owner) != self._gone and alive(owner))
         self._queue.fill(self._wanted, self._done)
         try:

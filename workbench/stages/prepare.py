@@ -10,8 +10,8 @@ from workbench.stages.guard import stage
 
 
 def work(config: Config, root: Path) -> None:
-    """Writes data/prepared."""
-    prepare(config, root / "data/prepared", root=root)
+    """Writes data/prepared; where that is a link, to a large disk perhaps, what it points to."""
+    prepare(config, (root / "data/prepared").resolve(), root=root)
 
 
 if __name__ == "__main__":

@@ -36,8 +36,8 @@ def whole(config: Config, root: Path, reports: Path) -> Path:
     if absent := [name for name in chosen if "train" not in datasets.get(name, {})]:
         raise ReportError(
             f"{absent[0]} is held in but has no training examples in {prepared}, and the report is about all "
-            "datasets; run `dvc repro` with an empty data.datasets, or look at what there is with "
-            "`workbench reproduce`"
+            "datasets; run `dvc repro` with an empty data.datasets (and every set's files in data.root), or "
+            "look at what there is with `workbench reproduce`"
         )
     sizes = {name: datasets[name]["train"] for name in chosen}
     factors = {name: value for name, value in config.data.factors.items() if name in sizes}
