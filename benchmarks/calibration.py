@@ -49,7 +49,7 @@ class World:
     """How much trainings and images vary, where images differ in difficulty by 1.
 
     Attributes:
-        seed: standard deviation of what two trainings of one seed differ by; 0.04 is 1.7 points.
+        seed: standard deviation of what two trainings of one seed differ by; 0.04 is 1.5 points.
         image: of what one arm finds easier about an image than the other.
     """
 

@@ -116,6 +116,7 @@ def report(
         f"{planned / seconds / peak:.1%} of {peak / 1e12:.0f} TFLOP/s"
     )
     print(f"  training planned {expected:.2f} GPU-hours, at this pace {hours:.2f}: {expected / hours:.2f}x")
+    print(f"  a step of the whole batch: --step-seconds {seconds * config.train.batch_size / rows:.3g}")
 
 
 if __name__ == "__main__":

@@ -93,7 +93,7 @@ def plan(
         tuple[int, int], typer.Option(help="the longest, for memory: what longer ones are cut to", min=1)
     ] = (128, 256),
     step_seconds: Annotated[
-        float | None, typer.Option(help="what a step took there, for hours (benchmarks/paper_step.py)")
+        float | None, typer.Option(help="what a step of a whole batch took there (benchmarks/paper_step.py)")
     ] = None,
 ) -> None:
     """Say which cells a study has and what the missing ones take here; or what a preset takes where."""

@@ -42,10 +42,11 @@ def test_critical_is_where_two_sided_is_alpha(alpha):
             assert two_sided(critical(alpha, share, seeds, 99), share, seeds, 99) == pytest.approx(alpha)
 
 
-def test_many_critical_values_at_once_are_the_same():
-    shares = np.array([0.0, 0.004, 0.2, 0.77, 1.0])
-    single = [critical(0.0125, share, 2, 99) for share in shares]
-    assert criticals(0.0125, 2, 99)(shares) == pytest.approx(single, rel=1e-5)
+@pytest.mark.parametrize(("seeds", "close"), [(1, 4e-3), (2, 1e-4), (9, 1e-4)])
+def test_many_critical_values_at_once_are_the_same(seeds, close):
+    shares = np.concatenate([[0.0], np.logspace(-7, 0, 40), 1 - np.logspace(-7, -1, 20)])
+    single = [critical(0.0125, share, seeds, 99) for share in shares]
+    assert criticals(0.0125, seeds, 99)(shares) == pytest.approx(single, rel=close)
 
 
 def test_no_distance_is_always_exceeded():

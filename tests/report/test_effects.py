@@ -68,6 +68,16 @@ def test_the_bootstrap_finds_the_same_three_variances_for_a_mean():
     assert drawn.by_cell == pytest.approx(exact.by_cell, rel=0.1)
 
 
+def test_the_bootstrap_finds_the_same_residual_where_seeds_are_loud():
+    rng = np.random.default_rng(3)
+    first = rng.normal(0, 5, (4, 1)) + rng.normal(0, 3, (1, 40)) + rng.normal(0, 6, (4, 40))
+    pairs = [Paired(metric, first, np.zeros((4, 40)), names(40)) for metric in ("exact_match", "mrr")]
+    exact, drawn = (effect([pair], resample(names(40), 50_000)).variance for pair in pairs)
+    assert drawn.by_cell == pytest.approx(exact.by_cell, rel=0.02)
+    assert drawn.residual == pytest.approx(exact.residual, rel=0.05)
+    assert drawn.share == pytest.approx(exact.share, rel=0.02)
+
+
 def test_auc_and_its_variances_are_those_of_the_arms_values():
     rng = np.random.default_rng(2)
     positive = np.arange(200) % 2 == 0

@@ -54,6 +54,18 @@ def test_fewer_seeds_than_needed_are_too_few():
     assert chances[0] < 0.8 <= chances[1]
 
 
+def test_more_seeds_find_more():
+    for seen in (MIXED, Variance(0.3, 0.9, 0.4, 3, 100), Variance(0.0, 1.0, 0.4, 5, 100)):
+        for effect in (1.0, 2.0, 4.0):
+            chances = [power(effect, seen.at(seeds)) for seeds in range(3, 40)]
+            assert (np.diff(chances) > -1e-3).all()
+
+
+def test_an_effect_that_takes_too_many_seeds_is_called_that():
+    with pytest.raises(ValueError, match="need more than 1000 seeds"):
+        seeds_needed(0.05, SEEDS_ALONE)
+
+
 def test_needed_seeds_are_those_of_the_t_test_where_images_do_not_matter():
     theirs = TTestPower().solve_power(effect_size=3 / 2, alpha=0.05, power=0.8)  # 2 points a seed
     assert seeds_needed(3.0, SEEDS_ALONE) == int(np.ceil(theirs))

@@ -49,11 +49,11 @@ def test_one_seed_is_exploratory(tmp_path):
     assert math.isnan(helps.standardised)
 
 
-def test_degrees_of_freedom_of_seeds_alone_make_p_larger_and_change_no_verdict(found):
-    for judged in found.claims:
-        if judged.verdict.p < 0.3:  # in the middle the two cross
-            assert judged.verdict.careful >= judged.verdict.adjusted
-        assert (judged.verdict.word == "supported") <= (judged.verdict.adjusted <= 0.05)
+def test_degrees_of_freedom_of_seeds_alone_make_p_larger(found):
+    # near p = 1 the two cross
+    clear = [judged.verdict for judged in found.claims if judged.verdict.p < 0.3]
+    assert len(clear) == 3
+    assert all(verdict.careful >= verdict.adjusted for verdict in clear)
 
 
 def test_how_many_seeds_a_claim_needs_is_told_for_the_papers_effect_and_the_smallest(found, tmp_path):

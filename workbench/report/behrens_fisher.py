@@ -8,6 +8,7 @@ make it, and with the tails of few seeds further out. No t distribution is both.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
@@ -18,7 +19,7 @@ Floats = NDArray[np.float64]
 
 APART = 0.4  # nodes of the integrals over variances, in standard deviations of their logarithm
 RARE = 1e-13  # probability of a variance beyond the nodes
-SHARES = 65  # at which `criticals` solves; in between a spline, right to 1e-5
+SHARES = 65  # at which `criticals` solves; between them a spline
 STEPS, CLOSE = 60, 1e-10  # of Newton's method; relative
 
 
@@ -56,10 +57,14 @@ def critical(alpha: float, share: float, seeds: float, images: float) -> float:
 
 
 @cache
-def criticals(alpha: float, seeds: float, images: float) -> interpolate.CubicSpline:
-    """`critical` as a function of an array of shares, for where many are asked for."""
-    shares = np.linspace(0, 1, SHARES) ** 2  # near 0 it bends
-    return interpolate.CubicSpline(shares, _solve(alpha, shares, seeds, images))
+def criticals(alpha: float, seeds: float, images: float) -> Callable[[Floats], Floats]:
+    """`critical` of an array of shares, for where many are asked for: right to 1e-4, with two seeds to .4 %.
+
+    It bends like the root of the share where that is small, so the spline is over angles.
+    """
+    angles = np.linspace(0, np.pi / 2, SHARES)
+    spline = interpolate.CubicSpline(angles, _solve(alpha, np.sin(angles) ** 2, seeds, images))
+    return lambda shares: np.asarray(spline(np.arcsin(np.sqrt(shares))))
 
 
 def _tails(ratios: Floats, shares: Floats, seeds: float, images: float) -> tuple[Floats, Floats]:

@@ -162,13 +162,13 @@ def _bootstrapped(pairs: Sequence[Paired], differences: Floats, resampling: Resa
     if 2 * len(replicated) < len(drawn.counts):
         raise ValueError("too few images for AUC: most draws have one label only; add examples")
     scale = groups / (groups - 1)  # as in `variance`: redrawn images vary (G - 1) / G as much as new ones
-    return Variance(
-        by_seed=float(differences.var(ddof=1)) / seeds if seeds > 1 else float("nan"),
-        by_image=scale * float(replicated.mean(axis=1).var()),
-        by_cell=scale * float(replicated.var(axis=0).mean()) / seeds,
-        seeds=seeds,
-        images=groups,
-    )
+    by_seed = float(differences.var(ddof=1)) / seeds if seeds > 1 else float("nan")
+    by_image = scale * float(replicated.mean(axis=1).var())
+    by_cell = scale * float(replicated.var(axis=0).mean()) / seeds
+    if seeds > 1:  # each seed's own images were redrawn; `variance` centres cells over all seeds
+        by_cell = (seeds - 1) * by_seed + (groups - 1) * seeds * by_cell
+        by_cell /= seeds * groups - 1
+    return Variance(by_seed, by_image, by_cell, seeds, groups)
 
 
 def _difference(pair: Paired, resampling: Resampling) -> Floats:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 
 from scipy import optimize
@@ -60,9 +61,10 @@ def seeds_needed(effect: float, seen: Variance, alpha: float = ALPHA, chance: fl
         factor = (detectable(endless, alpha, chance) / effect) ** 2
         raise ValueError(
             f"no number of seeds shows {effect:g} points on {seen.images} images; "
-            f"test on about {factor * seen.images:.0f} images, or declare a larger effect"
+            f"test on about {max(math.ceil(factor * seen.images), seen.images + 1)} images, or declare a "
+            "larger effect"
         )
-    seeds = range(3, MOST + 1)
+    seeds = range(3, MOST + 1)  # from some 20 images on, more seeds never find less, but for 1e-3
     enough = bisect_left(seeds, True, key=lambda count: power(effect, seen.at(count), alpha) >= chance)
     if enough == len(seeds):
         raise ValueError(f"{effect:g} points need more than {MOST} seeds; declare a larger effect")

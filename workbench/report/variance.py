@@ -104,6 +104,8 @@ class Variance:
         """Chance that studies with these variances find a true effect on its own side of zero.
 
         Their estimates of the seeds' part scatter as chi2(S - 1); each has its own error and critical value.
+        What images add is taken as known if there are several seeds: with 20 images that is a point of
+        power too many at the most.
         """
         if self.seeds == 1:
             freedom = self.images - 1

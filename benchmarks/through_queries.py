@@ -1,7 +1,7 @@
 """What of a picture goes through the queries? Names, colours, sizes and words, read off by linear maps.
 
-    python benchmarks/bottleneck.py            # the T5's start; some minutes on one core
-    python benchmarks/bottleneck.py llama
+    python benchmarks/through_queries.py            # the T5's start; some minutes on one core
+    python benchmarks/through_queries.py llama
 
 Linear maps are trained on the mean patch of each cell, as the ViT sees it, and on the query that started by
 looking at that cell, as it leaves the Q-Former for the language model: both 128 numbers for each of nine
@@ -62,24 +62,19 @@ def batches(count: int, steps: int) -> Iterator[Tensor]:
         yield torch.randint(count, (128,), generator=generator)
 
 
-def legible(train: Tensor, test: Tensor, known: Tensor, truth: Tensor, classes: int, whole: bool) -> float:
-    """Accuracy over cells that hold something, by a linear map from each cell's own view or all nine."""
-    width = train.shape[-1]
-    maps = nn.Linear(CELLS * width, CELLS * classes) if whole else nn.Linear(width, classes)
-
-    def told(views: Tensor) -> Tensor:
-        return maps(views.flatten(1)).view(len(views), CELLS, classes) if whole else maps(views)
-
+def legible(train: Tensor, test: Tensor, known: Tensor, truth: Tensor, classes: int) -> float:
+    """Accuracy over cells that hold something, by a linear map from each cell's view."""
+    maps = nn.Linear(train.shape[-1], classes)
     optimizer = torch.optim.AdamW(maps.parameters(), lr=RATE, weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, STEPS)
     for rows in batches(len(train), STEPS):
-        loss = F.cross_entropy(told(train[rows]).flatten(0, 1), known[rows].flatten())
+        loss = F.cross_entropy(maps(train[rows]).flatten(0, 1), known[rows].flatten())
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         schedule.step()
     with torch.no_grad():
-        right = told(test)[..., :-1].argmax(-1) == truth
+        right = maps(test)[..., :-1].argmax(-1) == truth
     return float(right[truth < classes - 1].float().mean())
 
 
@@ -92,14 +87,13 @@ def main(family: str) -> None:
     (train, known), (test, truth) = (
         seen(model, seed, count) for seed, count in zip(SEEDS, (TRAIN, TEST), strict=True)
     )
-    print(f"{'':8} {'own patches':>12} {'own query':>12} {'all patches':>12} {'all queries':>12}")
+    print(f"{family:8} {'patches':>8} {'query':>8}")
     for name, classes in TARGETS.items():
         found = [
-            legible(train[view], test[view], known[name], truth[name], classes, whole)
-            for whole in (False, True)
+            legible(train[view], test[view], known[name], truth[name], classes)
             for view in ("patches", "queries")
         ]
-        print(f"{name:8} " + " ".join(f"{100 * share:11.1f}%" for share in found), flush=True)
+        print(f"{name:8} " + " ".join(f"{100 * share:7.1f}%" for share in found), flush=True)
 
 
 if __name__ == "__main__":
