@@ -286,7 +286,7 @@ if __name__ == "__main__":
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--studies", type=int, default=2000, help="simulated for each line of the table")
-    parser.add_argument("--repetitions", type=int, default=1000, help="of the bootstrap; reports use 2000")
+    parser.add_argument("--repetitions", type=int, default=400, help="of the bootstrap; reports use 2000")
     parser.add_argument("--seed", type=int, default=2023)
     parser.add_argument("--out", type=Path, default=ROOT / "reports/calibration")
     given = parser.parse_args()

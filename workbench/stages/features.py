@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
-
 from workbench.config import Config
-from workbench.data.features import build
 from workbench.progress import counting
-from workbench.stages.guard import stage
+from workbench.stages.guard import importing, stage
 
 
 def work(config: Config, root: Path) -> None:
     """Brings data/features up to date."""
+    with importing():
+        import torch
+
+        from workbench.data.features import build
     with counting("features") as progress:
         build(
             root / "data/prepared",

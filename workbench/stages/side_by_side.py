@@ -6,6 +6,7 @@ are forked from one that has imported torch, transformers and MLflow, so that th
 
 from __future__ import annotations
 
+import gc
 import importlib
 import multiprocessing
 import os
@@ -38,7 +39,7 @@ def run(module: str, option: str, values: Sequence[str], workers: int, imports: 
     """
     forks = multiprocessing.get_context("forkserver")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # it would start a thread
-    forks.set_forkserver_preload([imports, *TRACKING])
+    forks.set_forkserver_preload(["workbench.stages.uncollected", imports, *TRACKING])
     waiting, running = list(values), dict[str, BaseProcess]()
     try:
         while waiting or running:
@@ -62,5 +63,7 @@ def run(module: str, option: str, values: Sequence[str], workers: int, imports: 
 
 
 def _one(module: str, value: str, line: int) -> None:
+    gc.freeze()  # what was imported is there to stay, and shared between the processes
+    gc.enable()
     os.environ[LINE] = str(line)
     stage(lambda config, root: importlib.import_module(module).work(config, root, value))
