@@ -1,24 +1,45 @@
-"""What one waits for before anything happens: the command line, imports, and DVC finding nothing to do."""
+"""What one waits for before anything happens: the command line, imports, DVC, and MLflow's records.
+
+python benchmarks/startup.py                 # from the repository root, after `make repro`
+python benchmarks/startup.py --whole 333     # as a share of the seconds that `make repro` took
+"""
 
 from __future__ import annotations
 
+import argparse
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
+from workbench.stages.side_by_side import TRACKING
+
 REPEATS = 3
-IMPORTS = (
-    "workbench.cli",
-    "workbench.config",
-    "workbench.experiment.fit",
-    "workbench.experiment.score",
-    "workbench.report.render",
-    "torch",
-    "transformers",
-    "mlflow",
-)
+QUICK = "import workbench.stages.uncollected, "
+# what each stage of `make repro` imports before its work begins, as it does
+STAGES = {
+    "prepare": "import workbench.stages.prepare",
+    "features": QUICK + "torch, workbench.data.features, workbench.stages.features",
+    "tune": QUICK + ", ".join(["workbench.experiment.fit", *TRACKING]),
+    "evaluate": QUICK + ", ".join(["workbench.experiment.score", *TRACKING]),
+    "report": "import workbench.stages.report",
+}
+RUNS, POINTS, VALUES = (3 + 5) / 2, 20, 30  # trainings and examinations, two at a time; of each, in MLflow
+TRACKED = f"""
+import sys, time
+from pathlib import Path
+from workbench import config, tracking
+import {", ".join(TRACKING)}
+home = Path(sys.argv[1])
+for name in ("first", "second"):
+    begun = time.perf_counter()
+    with tracking.run(home, config.Config(), name=name, signature=name, tags={{}}) as track:
+        for step in range({POINTS}):
+            track.metrics(step, {{f"value {{n}}": 1.0 for n in range({VALUES})}})
+    print(time.perf_counter() - begun)
+"""
 
 
 def seconds(*command: str) -> float:
@@ -31,22 +52,37 @@ def seconds(*command: str) -> float:
     return statistics.median(taken)
 
 
-def main() -> None:
-    """One line each; the ratio is to a Python that does nothing. Run it from the repository root."""
-    bare = seconds(sys.executable, "-c", "pass")
+def tracked() -> tuple[float, float]:
+    """Seconds of recording a first run, which makes the database, and of a second one."""
+    with tempfile.TemporaryDirectory() as home:
+        command = [sys.executable, "-c", TRACKED, home]
+        said = subprocess.run(
+            command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+        first, second = map(float, said.stdout.split()[-2:])
+        return first, second
+
+
+def main(whole: float) -> None:
+    """One line each, then what `make repro` needs besides its work."""
     lines = {
-        "python": bare,
+        "python": seconds(sys.executable, "-c", "pass"),
         "workbench --help": seconds(sys.executable, "-m", "workbench.cli", "--help"),
-        **{f"import {name}": seconds(sys.executable, "-c", f"import {name}") for name in IMPORTS},
+        **{f"stage {name}": seconds(sys.executable, "-c", imports) for name, imports in STAGES.items()},
+        "dvc repro, nothing to do": seconds(str(Path(sys.executable).parent / "dvc"), "repro"),
     }
-    # --dry checks everything that a repro without changes checks, and runs nothing if there are some
-    check = [sys.executable, "-m", "dvc", "repro", "--dry"]
-    said = subprocess.run(check, check=True, capture_output=True, text=True, cwd=Path.cwd()).stdout
-    stale = said.count("Running stage")
-    lines[f"dvc repro --dry ({stale} stages to run)"] = seconds(*check)
-    for name, taken in lines.items():
-        print(f"{taken:7.2f} s {taken / bare:7.1f}x  {name}")
+    first, second = tracked()
+    for name, took in lines.items():
+        print(f"{name:26} {took:6.2f} s")
+    print(f"{'MLflow, a run':26} {second:6.2f} s, the first one {first:.2f} s")
+    besides = sum(took for name, took in lines.items() if name.startswith(("stage", "dvc")))
+    besides += first + (RUNS - 1) * second
+    share = f", {besides / whole:.1%} of {whole:g} s" if whole else ""
+    print(f"start-up, DVC and tracking of `make repro`: {besides:.1f} s{share}")
 
 
 if __name__ == "__main__":
-    main()
+    plain = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=plain)
+    parser.add_argument("--whole", type=float, default=0.0, help="seconds that `make repro` took")
+    main(parser.parse_args().whole)
