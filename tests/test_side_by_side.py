@@ -9,13 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from workbench.config import Config, changed
 from workbench.stages import side_by_side
 
 START = """
-import sys
+import sys, time
 from workbench.stages.side_by_side import run
 if __name__ == "__main__":
-    run("standin_stage", "--recipe", sys.argv[1].split(","), 2, imports="json")
+    said = lambda: print(time.time())
+    run("standin_stage", "--recipe", sys.argv[1].split(","), 2, imports="json", meanwhile=said)
 """
 
 
@@ -35,13 +37,23 @@ def run(tmp_path, monkeypatch):
 
 def test_every_value_is_run_and_no_more_than_allowed_at_once(run, tmp_path):
     values = ("a", "b", "c", "d", "e")
-    assert run(*values).returncode == 0
+    ended = run(*values)
+    assert ended.returncode == 0
     spans = [
         (float((tmp_path / f"{v}.began").read_text()), float((tmp_path / f"{v}.ended").read_text()))
         for v in values
     ]
     at_once = [sum(begin <= moment < end for begin, end in spans) for moment, _ in spans]
     assert max(at_once) == 2
+    assert float(ended.stdout.split()[-1]) < min(began for began, _ in spans)
+
+
+def test_the_database_is_made_before_the_first_run(tmp_path, monkeypatch):
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    side_by_side.ready(changed(Config(), {"tracking.uri": "http://127.0.0.1:9"}), tmp_path)
+    assert not (tmp_path / "mlflow.db").exists(), "a server's is its own"
+    side_by_side.ready(Config(), tmp_path)
+    assert (tmp_path / "mlflow.db").is_file()
 
 
 def test_a_failure_is_named_and_ends_the_others(run, tmp_path):

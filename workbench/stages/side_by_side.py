@@ -11,11 +11,16 @@ import importlib
 import multiprocessing
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from multiprocessing import forkserver
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 
+from workbench import tracking
+from workbench.config import Config
 from workbench.progress import LINE
 from workbench.stages.guard import stage
+from workbench.surroundings import home
 
 POLL_SECONDS = 0.1
 # what tracking imports when a run begins: MLflow, and its store in a database file, where runs go by default
@@ -26,13 +31,29 @@ class StageFailed(RuntimeError):
     """A process of the stage ended with an error, which it has printed."""
 
 
-def run(module: str, option: str, values: Sequence[str], workers: int, imports: str) -> None:
+def ready(config: Config, root: Path) -> None:
+    """Makes MLflow's database, two seconds once, and sends what earlier runs left; a server has its own."""
+    if not config.tracking.uri:
+        place = home(root)
+        (place / "spool").mkdir(parents=True, exist_ok=True)
+        tracking.tidy(place, config.tracking)
+
+
+def run(
+    module: str,
+    option: str,
+    values: Sequence[str],
+    workers: int,
+    imports: str,
+    meanwhile: Callable[[], object] = lambda: None,
+) -> None:
     """Does the work of ``python -m <module> <option> <value>`` for every value, `workers` at a time.
 
     The first failure ends the others, which go on from their checkpoints when the stage is run again.
 
     Args:
         imports: the module whose imports the processes share beside MLflow's; it must not start threads.
+        meanwhile: done here while these imports are made, before the first process begins.
 
     Raises:
         StageFailed: naming the command and its exit status.
@@ -40,6 +61,8 @@ def run(module: str, option: str, values: Sequence[str], workers: int, imports: 
     forks = multiprocessing.get_context("forkserver")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # it would start a thread
     forks.set_forkserver_preload(["workbench.stages.uncollected", imports, *TRACKING])
+    forkserver.ensure_running()
+    meanwhile()
     waiting, running = list(values), dict[str, BaseProcess]()
     try:
         while waiting or running:
