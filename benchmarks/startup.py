@@ -10,7 +10,6 @@ import argparse
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -27,15 +26,25 @@ STAGES = {
     "report": "import workbench.stages.report",
 }
 RUNS, POINTS, VALUES = (3 + 5) / 2, 20, 30  # trainings and examinations, two at a time; of each, in MLflow
-TRACKED = f"""
-import sys, time
+# what the process that waits does while the fork server of `tune` imports
+DATABASE = """
+import tempfile
 from pathlib import Path
-from workbench import config, tracking
-import {", ".join(TRACKING)}
-home = Path(sys.argv[1])
-for name in ("first", "second"):
+from workbench.config import Config
+from workbench.stages.side_by_side import ready
+with tempfile.TemporaryDirectory() as home:
+    ready(Config(), Path(home))
+"""
+TRACKED = f"""
+import tempfile, time
+from pathlib import Path
+from workbench.config import Config
+from workbench.stages.side_by_side import ready
+from workbench import tracking
+with tempfile.TemporaryDirectory() as home:
+    ready(Config(), Path(home))
     begun = time.perf_counter()
-    with tracking.run(home, config.Config(), name=name, signature=name, tags={{}}) as track:
+    with tracking.run(Path(home), Config(), name="run", signature="run", tags={{}}) as track:
         for step in range({POINTS}):
             track.metrics(step, {{f"value {{n}}": 1.0 for n in range({VALUES})}})
     print(time.perf_counter() - begun)
@@ -52,31 +61,22 @@ def seconds(*command: str) -> float:
     return statistics.median(taken)
 
 
-def tracked() -> tuple[float, float]:
-    """Seconds of recording a first run, which makes the database, and of a second one."""
-    with tempfile.TemporaryDirectory() as home:
-        command = [sys.executable, "-c", TRACKED, home]
-        said = subprocess.run(
-            command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-        )
-        first, second = map(float, said.stdout.split()[-2:])
-        return first, second
-
-
 def main(whole: float) -> None:
     """One line each, then what `make repro` needs besides its work."""
     lines = {
         "python": seconds(sys.executable, "-c", "pass"),
         "workbench --help": seconds(sys.executable, "-m", "workbench.cli", "--help"),
         **{f"stage {name}": seconds(sys.executable, "-c", imports) for name, imports in STAGES.items()},
+        "the database, beside tune": seconds(sys.executable, "-c", DATABASE),
         "dvc repro, nothing to do": seconds(str(Path(sys.executable).parent / "dvc"), "repro"),
     }
-    first, second = tracked()
+    found = subprocess.run([sys.executable, "-c", TRACKED], check=True, capture_output=True, text=True)
+    lines["a run in MLflow"] = float(found.stdout.split()[-1])
     for name, took in lines.items():
         print(f"{name:26} {took:6.2f} s")
-    print(f"{'MLflow, a run':26} {second:6.2f} s, the first one {first:.2f} s")
     besides = sum(took for name, took in lines.items() if name.startswith(("stage", "dvc")))
-    besides += first + (RUNS - 1) * second
+    besides += max(0.0, lines["the database, beside tune"] - lines["stage tune"])
+    besides += RUNS * lines["a run in MLflow"]
     share = f", {besides / whole:.1%} of {whole:g} s" if whole else ""
     print(f"start-up, DVC and tracking of `make repro`: {besides:.1f} s{share}")
 
