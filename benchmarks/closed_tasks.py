@@ -1,6 +1,6 @@
 """How often a micro language model answers the closed tasks right from text alone, by the length of the text.
 
-    python benchmarks/closed_tasks.py t5 --texts 9000 --seed 127      # ten minutes on one core
+    python benchmarks/closed_tasks.py t5 --texts 9000 --seed 127      # two minutes on one core
     python benchmarks/closed_tasks.py llama --texts 9000 --seed 127
 
 A description of a clip counts as many things as its fullest frame; layouts of IconQA have up to nine.
