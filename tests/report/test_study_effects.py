@@ -54,6 +54,8 @@ def test_degrees_of_freedom_of_seeds_alone_make_p_larger(found):
     clear = [judged.verdict for judged in found.claims if judged.verdict.p < 0.3]
     assert len(clear) == 3
     assert all(verdict.careful >= verdict.adjusted for verdict in clear)
+    for verdict in (judged.verdict for judged in found.claims):
+        assert (verdict.word == "supported") <= (verdict.adjusted <= 0.05)
 
 
 def test_how_many_seeds_a_claim_needs_is_told_for_the_papers_effect_and_the_smallest(found, tmp_path):
