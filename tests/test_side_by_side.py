@@ -1,38 +1,59 @@
-"""Several processes of a stage: all are run, no more than allowed at once, and a failure ends the rest."""
+"""Several processes of a stage: all are run, no more than allowed at once, and a failure ends the rest.
+
+They are forked from a server that outlives the stage.
+"""
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from workbench.config import Config, changed
-from workbench.stages import side_by_side
+from workbench.stages import fork_server, side_by_side
 
 START = """
-import sys, time
+import sys
 from workbench.stages.side_by_side import run
-if __name__ == "__main__":
-    said = lambda: print(time.time())
-    run("standin_stage", "--recipe", sys.argv[1].split(","), 2, imports="json", meanwhile=said)
+run("standin_stage", "--recipe", sys.argv[1].split(","), 2, sys.argv[2], sys.argv[3:])
 """
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch):
-    """Runs values of the stand-in stage from a process of its own, two at a time."""
+def command(tmp_path, monkeypatch):
+    """The command line that runs values of the stand-in stage, two at a time; with a server of its own."""
     monkeypatch.setenv("STANDIN_PLACE", str(tmp_path))
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
     (tmp_path / "start.py").write_text(START)
 
-    def start(*values):
-        line = [sys.executable, str(tmp_path / "start.py"), ",".join(values)]
+    def line(*values, helping="", imports=("json",)):
+        return [sys.executable, str(tmp_path / "start.py"), ",".join(values), helping, *imports]
+
+    return line
+
+
+@pytest.fixture
+def run(command):
+    """Runs them to the end."""
+
+    def start(*values, **options):
+        line = command(*values, **options)
         return subprocess.run(line, capture_output=True, text=True, timeout=50)
 
     return start
+
+
+def until(true):
+    end = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 def test_every_value_is_run_and_no_more_than_allowed_at_once(run, tmp_path):
@@ -45,11 +66,11 @@ def test_every_value_is_run_and_no_more_than_allowed_at_once(run, tmp_path):
     ]
     at_once = [sum(begin <= moment < end for begin, end in spans) for moment, _ in spans]
     assert max(at_once) == 2
-    assert float(ended.stdout.split()[-1]) < min(began for began, _ in spans)
 
 
-def test_the_database_is_made_before_the_first_run(tmp_path, monkeypatch):
+def test_the_database_is_made_while_the_server_imports(tmp_path, monkeypatch):
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    monkeypatch.setattr(fork_server, "ensure", lambda: None)
     side_by_side.ready(changed(Config(), {"tracking.uri": "http://127.0.0.1:9"}), tmp_path)
     assert not (tmp_path / "mlflow.db").exists(), "a server's is its own"
     side_by_side.ready(Config(), tmp_path)
@@ -73,9 +94,69 @@ def test_an_explained_error_is_one_sentence(run):
     assert "exit status 1" in ended.stderr
 
 
-@pytest.mark.parametrize("module", ["workbench.experiment.fit", "workbench.experiment.score"])
-def test_what_is_imported_before_the_fork_starts_no_thread_of_python(module):
-    shared = ", ".join((module, *side_by_side.TRACKING))
+def test_a_killed_process_is_a_failure(run):
+    assert "`python -m standin_stage --recipe killed` ended with exit status -1" in run("killed").stderr
+
+
+def test_who_has_no_value_left_helps_once_where_work_goes_on(run, tmp_path):
+    assert run("a", "long", helping="assist").returncode == 0
+    assert (tmp_path / "helped").read_text() == "long\n"
+    assert run("a", "b").returncode == 0
+    assert (tmp_path / "helped").read_text() == "long\n", "nobody was asked to help"
+
+
+def test_a_server_is_found_again_by_the_same_environment_and_imports_alone(run, tmp_path, monkeypatch):
+    def server(value, **options):
+        assert run(value, **options).returncode == 0
+        return (tmp_path / f"{value}.server").read_text()
+
+    first = server("a")
+    monkeypatch.setenv("DVC_STAGE", "another")
+    assert server("b") == first
+    assert server("c", imports=("json", "csv")) != first
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    assert server("d") != first
+
+
+def test_a_process_ends_with_the_one_that_wants_its_work(command, tmp_path):
+    client = subprocess.Popen(command("slow"))
+    until(lambda: (tmp_path / "slow.pid").exists() and (tmp_path / "slow.pid").read_text())
+    client.kill()
+    client.wait()
+    pid = int((tmp_path / "slow.pid").read_text())
+    until(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    assert not (tmp_path / "slow.ended").exists()
+
+
+def test_nobody_waits_for_a_server_that_cannot_import(run):
+    ended = run("a", imports=("there_is_no_such_module",))
+    assert ended.returncode != 0
+    assert "No module named 'there_is_no_such_module'" in ended.stderr
+    assert "fork_server.NoFork: " in ended.stderr
+
+
+def test_a_server_does_not_hold_its_starters_output(run, tmp_path):
+    assert run("a").returncode == 0  # captured to the end, which a process that had it open would delay
+    pid = int((tmp_path / "a.server").read_text())
+    assert psutil.Process(pid).is_running()
+
+
+def test_a_server_ends_when_nobody_wants_anything(tmp_path):
+    code = "from workbench.stages import fork_server as f; f._Server.timeout = 0.1; f.main('quiet', [])"
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True, timeout=50)
+    assert not (tmp_path / "quiet").exists()
+
+
+def test_a_place_where_a_server_was_killed_is_taken_over(run, tmp_path):
+    assert run("a").returncode == 0
+    os.kill(int((tmp_path / "a.server").read_text()), signal.SIGKILL)
+    assert run("b").returncode == 0
+    assert (tmp_path / "b.server").read_text() != (tmp_path / "a.server").read_text()
+
+
+def test_what_is_imported_before_the_fork_starts_no_thread_of_python():
+    shared = ", ".join(fork_server.IMPORTS)
     count = f"import threading, {shared}; print(threading.active_count())"
     found = subprocess.run([sys.executable, "-c", count], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "1"

@@ -6,6 +6,7 @@ import shutil
 
 import pandas as pd
 import pytest
+from filelock import FileLock
 from small_world import CONFIG
 
 from workbench import files
@@ -17,7 +18,7 @@ from workbench.experiment import score as scoring
 from workbench.experiment.answers import WEIGHTS
 from workbench.experiment.fit import fit, settings_hash
 from workbench.experiment.record import Record, RunError
-from workbench.experiment.score import read_scores, score, signed
+from workbench.experiment.score import assist, read_scores, score, signed
 from workbench.report.table import PREDICTION_COLUMNS
 from workbench.stages import evaluate
 
@@ -93,6 +94,30 @@ def test_a_killed_examination_goes_on_where_it_was(examined, world, home, monkey
     assert asked == ["gqa"]
     again = pd.read_parquet(folder / "predictions.parquet")
     pd.testing.assert_frame_equal(again, pd.read_parquet(examined / "predictions.parquet"))
+
+
+def test_a_helper_goes_from_the_last_dataset_back_to_one_that_is_being_asked(
+    examined, world, home, monkeypatch
+):
+    answered = home / "runs" / examined.name / "answers"
+    shutil.copytree(examined / "answers", answered)
+    third, second, last = list(BY_NAME)[-3:]
+    for name in (third, second, last):
+        (answered / f"{name}.parquet").unlink()
+    asked = []
+    ask = scoring._ask
+    monkeypatch.setattr(
+        scoring, "_ask", lambda *given: asked.append(given[-1][0].dataset) or ask(*given)
+    )
+    with FileLock(answered / f".{third}.lock"):
+        assist(CONFIG, "blip2", world, None)
+    assert asked == [last, second]
+    folder = score(CONFIG, "blip2", world)
+    assert asked == [last, second, third]
+    again = pd.read_parquet(folder / "predictions.parquet")
+    pd.testing.assert_frame_equal(again, pd.read_parquet(examined / "predictions.parquet"))
+    assist(CONFIG, "blip2", world, None)
+    assert asked == [last, second, third]
 
 
 def test_the_official_suite_is_another_examination_with_room_for_its_answers(world, monkeypatch):

@@ -11,13 +11,14 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from workbench import files, tracking
 from workbench.config import Config
@@ -55,10 +56,7 @@ def score(config: Config, row: Row, root: Path, tuned: Path | None = None) -> Pa
     recipe = ROWS[row]
     if recipe is not None and tuned is None:
         tuned = fit(config, recipe, root)
-    weights = None if recipe is None or tuned is None else tuned / WEIGHTS
-    hashes = signed(config, row, root, weights)
-    folder = home(root) / "runs" / files.digest(hashes)
-    folder.mkdir(parents=True, exist_ok=True)
+    weights, hashes, folder = _place(config, row, root, tuned)
     with FileLock(folder / ".lock"):
         current = {**hashes, "metrics": record.metrics_hash(config.suite)}
         if (folder / record.RECORD).is_file() and record.Record.read(folder).hashes == current:
@@ -68,7 +66,7 @@ def score(config: Config, row: Row, root: Path, tuned: Path | None = None) -> Pa
         with tracking.run(
             home(root), config, name=f"evaluate {row}", signature=files.digest(current), tags=tags
         ) as track:
-            costs = _answer_all(config, row, root, weights, folder)
+            _answer(config, row, root, weights, folder)
             scores = rescore(folder, config.suite)
             results = [*RESULTS, *(detail(folder, config, root) if config.suite == "official" else ())]
             track.metrics(0, {f"{_kind(s)}/{s['dataset']}": s["value"] for s in scores})
@@ -83,13 +81,19 @@ def score(config: Config, row: Row, root: Path, tuned: Path | None = None) -> Pa
                 seed=config.train.seed,
                 config=config.to_dict(),
                 hashes=current,
-                cost=costs,
+                cost=_cost(config, folder),
                 examples=counts,
                 result={"sha256": {name: files.file_sha256(folder / name) for name in results}},
             ).write(folder)
             for name in (record.RECORD, "sample.csv", "scores.md"):
                 track.artifact(folder / name)
     return folder
+
+
+def assist(config: Config, row: Row, root: Path, tuned: Path | None) -> None:
+    """Asks some of the datasets of an examination that another process is making, the last ones first."""
+    weights, _, folder = _place(config, row, root, tuned)
+    _answer(config, row, root, weights, folder, helping=True)
 
 
 def signed(config: Config, row: Row, root: Path, weights: Path | None) -> dict[str, str]:
@@ -141,24 +145,50 @@ def read_scores(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / "scores.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
-def _answer_all(config: Config, row: Row, root: Path, weights: Path | None, folder: Path) -> record.Cost:
-    """Asks every dataset that has no answers yet; each is kept as soon as it is done."""
-    place = folder / "answers"
-    every = askings(config)
+def _place(
+    config: Config, row: Row, root: Path, tuned: Path | None
+) -> tuple[Path | None, dict[str, str], Path]:
+    """The weights, if it is a tuned row, the hashes of what answers follow from, and the run's folder."""
+    weights = None if ROWS[row] is None or tuned is None else tuned / WEIGHTS
+    hashes = signed(config, row, root, weights)
+    folder = home(root) / "runs" / files.digest(hashes)
+    folder.mkdir(parents=True, exist_ok=True)
+    return weights, hashes, folder
+
+
+def _answer(
+    config: Config, row: Row, root: Path, weights: Path | None, folder: Path, helping: bool = False
+) -> None:
+    """Asks every dataset that has no answers yet; each is kept as soon as it is done.
+
+    Who helps goes from the last one back, until it comes to one that is being asked.
+    """
+    place, every = folder / "answers", askings(config)
+    place.mkdir(exist_ok=True)
     left = [name for name in every if not (place / f"{name}.parquet").is_file()]
-    if left:
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        model, collator = materials(config, root, device)
-        if weights is not None:
-            load_weights(weights, model.trainable())
-        model.requires_grad_(False)  # nothing is trained here, and the FLOP counter trips over parameters
-        for name in shown(left, f"evaluate {row}", len(every), len(every) - len(left)):
-            examples = examples_of(name, config, root)
-            frame, cost = _ask(config, row, model, collator, name, examples)
-            files.write_json(place / f"{name}.json", cost)
-            with files.replacing(place / f"{name}.parquet") as temporary:
-                frame.to_parquet(temporary)
-    parts = [files.read_json(place / f"{name}.json") for name in every]
+    if not left:
+        return
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model, collator = materials(config, root, device)
+    if weights is not None:
+        load_weights(weights, model.trainable())
+    model.requires_grad_(False)  # nothing is trained here, and the FLOP counter trips over parameters
+    title = f"evaluate {row}" + (", from the end" if helping else "")
+    with suppress(Timeout):
+        order = left[::-1] if helping else left
+        for name in shown(order, title, len(every), len(every) - len(left)):
+            with FileLock(place / f".{name}.lock", timeout=0 if helping else -1):
+                if (place / f"{name}.parquet").is_file():
+                    continue
+                frame, cost = _ask(config, row, model, collator, name, examples_of(name, config, root))
+                files.write_json(place / f"{name}.json", cost)
+                with files.replacing(place / f"{name}.parquet") as temporary:
+                    frame.to_parquet(temporary)
+
+
+def _cost(config: Config, folder: Path) -> record.Cost:
+    """What all the answers took, whoever gave them."""
+    parts = [files.read_json(folder / "answers" / f"{name}.json") for name in askings(config)]
     peak = max(part["peak_memory_bytes"] for part in parts)
     return record.Cost(sum(p["seconds"] for p in parts), sum(p["flops"] for p in parts), peak)
 

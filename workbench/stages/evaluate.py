@@ -10,24 +10,27 @@ from workbench.records import ROWS, Recipe, Row
 from workbench.stages import side_by_side
 from workbench.stages.guard import stage
 
-SCORE = "workbench.experiment.score"
-
 
 def work(config: Config, root: Path, row: Row | None) -> None:
     """Examines what the stage tune left, one row or all, unless that is done already."""
     if row is None:
-        side_by_side.run("workbench.stages.evaluate", "--row", tuple(ROWS), config.workers, SCORE)
+        side_by_side.run("workbench.stages.evaluate", "--row", tuple(ROWS), config.workers, helping="assist")
         return
     # here, so that the process that only waits for the others does without torch's half a gigabyte
     from workbench.experiment.score import score
     from workbench.stages import publish
 
-    recipe = ROWS[row]
-    tuned = _tuned(config, root, recipe) if recipe else None
-    publish.evaluated(score(config, row, root, tuned), root, row)
+    publish.evaluated(score(config, row, root, _tuned(config, root, ROWS[row])), root, row)
 
 
-def _tuned(config: Config, root: Path, recipe: Recipe) -> Path:
+def assist(config: Config, root: Path, row: Row) -> None:
+    """Gives some of the answers of a row that another process is examining."""
+    from workbench.experiment.score import assist
+
+    assist(config, row, root, _tuned(config, root, ROWS[row]))
+
+
+def _tuned(config: Config, root: Path, recipe: Recipe | None) -> Path | None:
     """outputs/tune/<recipe>, once it is sure that it was made with these parameters and of this start.
 
     Its code and data may be older: who edits how answers are made need not tune again to examine.
@@ -35,6 +38,8 @@ def _tuned(config: Config, root: Path, recipe: Recipe) -> Path:
     Raises:
         RunError: naming the folder and the remedy.
     """
+    if recipe is None:
+        return None
     from workbench.experiment import record
     from workbench.experiment.answers import tuned_record
     from workbench.experiment.fit import settings_hash

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from workbench.config import Config
 from workbench.progress import counting
-from workbench.stages.guard import importing, stage
+from workbench.stages import side_by_side
+from workbench.stages.fork_server import Fork
+from workbench.stages.guard import stage
 
 
 def work(config: Config, root: Path) -> None:
     """Brings data/features up to date."""
-    with importing():
-        import torch
+    import torch
 
-        from workbench.data.features import build
+    from workbench.data.features import build
+
     with counting("features") as progress:
         build(
             root / "data/prepared",
@@ -25,5 +28,11 @@ def work(config: Config, root: Path) -> None:
         )
 
 
+def apart(config: Config, root: Path) -> None:
+    """Has the work done by the fork server, which tune and evaluate find at hand then."""
+    side_by_side.ready(config, root)
+    sys.exit(Fork("workbench.stages.features:work").wait())
+
+
 if __name__ == "__main__":
-    stage(work)
+    stage(apart)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import workbench
@@ -34,17 +32,6 @@ def check(package: Path | None = None, cwd: Path | None = None) -> Path:
             "`python -m workbench.stages.NAME` from the root of the checkout whose code is meant"
         )
     return here
-
-
-@contextmanager
-def importing() -> Iterator[None]:
-    """Looks for no garbage in what is imported, all of which stays: that takes a seventh of the time."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()
 
 
 def stage(work: Callable[[Config, Path], object]) -> None:

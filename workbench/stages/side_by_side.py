@@ -1,30 +1,20 @@
 """One stage in several processes at once: the runs of a comparison do not depend on each other.
 
-On a CPU the micro suite's operations are too small to fill a second thread; several processes do. They
-are forked from one that has imported torch, transformers and MLflow, so that this is paid for once.
+On a CPU the micro suite's operations are too small to fill a second thread; several processes do.
 """
 
 from __future__ import annotations
 
-import gc
-import importlib
-import multiprocessing
-import os
 import time
-from collections.abc import Callable, Sequence
-from multiprocessing import forkserver
-from multiprocessing.process import BaseProcess
+from collections.abc import Sequence
 from pathlib import Path
 
 from workbench import tracking
 from workbench.config import Config
-from workbench.progress import LINE
-from workbench.stages.guard import stage
+from workbench.stages import fork_server
 from workbench.surroundings import home
 
 POLL_SECONDS = 0.1
-# what tracking imports when a run begins: MLflow, and its store in a database file, where runs go by default
-TRACKING = ("mlflow", "mlflow.store.tracking.sqlalchemy_store")
 
 
 class StageFailed(RuntimeError):
@@ -32,9 +22,13 @@ class StageFailed(RuntimeError):
 
 
 def ready(config: Config, root: Path) -> None:
-    """Makes MLflow's database, two seconds once, and sends what earlier runs left; a server has its own."""
-    if not config.tracking.uri:
-        place = home(root)
+    """Starts the fork server and, while it imports, makes MLflow's database if there is none.
+
+    A tracking server has its own.
+    """
+    fork_server.ensure()
+    place = home(root)
+    if not config.tracking.uri and not (place / "mlflow.db").is_file():
         (place / "spool").mkdir(parents=True, exist_ok=True)
         tracking.tidy(place, config.tracking)
 
@@ -44,49 +38,42 @@ def run(
     option: str,
     values: Sequence[str],
     workers: int,
-    imports: str,
-    meanwhile: Callable[[], object] = lambda: None,
+    helping: str = "",
+    imports: Sequence[str] = fork_server.IMPORTS,
 ) -> None:
     """Does the work of ``python -m <module> <option> <value>`` for every value, `workers` at a time.
 
     The first failure ends the others, which go on from their checkpoints when the stage is run again.
 
     Args:
-        imports: the module whose imports the processes share beside MLflow's; it must not start threads.
-        meanwhile: done here while these imports are made, before the first process begins.
+        helping: the module's function that takes a share of a value's work; called beside `work` for as many
+            values as there are workers without one of their own.
+        imports: what the processes share.
 
     Raises:
         StageFailed: naming the command and its exit status.
     """
-    forks = multiprocessing.get_context("forkserver")
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # it would start a thread
-    forks.set_forkserver_preload(["workbench.stages.uncollected", imports, *TRACKING])
-    forkserver.ensure_running()
-    meanwhile()
-    waiting, running = list(values), dict[str, BaseProcess]()
+    left, running = [("work", value) for value in values], dict[tuple[str, str], fork_server.Fork]()
+    alone = list(values) if helping else []  # who has had no helper yet
     try:
-        while waiting or running:
-            while waiting and len(running) < workers:
-                value = waiting.pop(0)
-                # each progress bar has a line of its own
-                running[value] = forks.Process(target=_one, args=(module, value, values.index(value)))
-                running[value].start()
-            for value, process in list(running.items()):
-                if process.exitcode:
+        while left or running:
+            spare = workers - len(running)
+            jobs = left or [(helping, value) for value in alone if ("work", value) in running]
+            for name, value in jobs[:spare]:
+                line = values.index(value) + len(values) * (name == helping)  # its progress bar's own
+                running[name, value] = fork_server.Fork(f"{module}:{name}", [value], line, imports)
+                if name == helping:
+                    alone.remove(value)
+            del left[:spare]
+            for (name, value), process in list(running.items()):
+                if status := process.exitcode():
                     command = f"python -m {module} {option} {value}"
-                    raise StageFailed(f"`{command}` ended with exit status {process.exitcode}")
-                if process.exitcode == 0:
-                    del running[value]
+                    raise StageFailed(f"`{command}` ended with exit status {status}")
+                if status == 0:
+                    del running[name, value]
             time.sleep(POLL_SECONDS)
     finally:
         for process in running.values():
             process.terminate()
         for process in running.values():
-            process.join()
-
-
-def _one(module: str, value: str, line: int) -> None:
-    gc.freeze()  # what was imported is there to stay, and shared between the processes
-    gc.enable()
-    os.environ[LINE] = str(line)
-    stage(lambda config, root: importlib.import_module(module).work(config, root, value))
+            process.wait()

@@ -10,17 +10,13 @@ from workbench.records import RECIPES, Recipe
 from workbench.stages import side_by_side
 from workbench.stages.guard import stage
 
-FIT = "workbench.experiment.fit"
-
 
 def work(config: Config, root: Path, recipe: Recipe | None) -> None:
     """Tunes with one recipe or with all, unless that is done already, and shows the result to DVC."""
     if recipe is None:
+        side_by_side.ready(config, root)
         # the tagged texts take longest, so they go first
-        side_by_side.run(
-            "workbench.stages.tune", "--recipe", RECIPES[::-1], config.workers, FIT,
-            meanwhile=lambda: side_by_side.ready(config, root),
-        )  # fmt: skip
+        side_by_side.run("workbench.stages.tune", "--recipe", RECIPES[::-1], config.workers)
         return
     # here, so that the process that only waits for the others does without torch's half a gigabyte
     from accelerate import PartialState
