@@ -20,7 +20,7 @@ app = typer.Typer(
 )
 app.add_typer(studies)
 app.add_typer(data, name="data", rich_help_panel="Tools")
-STAGES = "Stages (dvc repro runs them in order)"
+STAGES = "Stages (dvc repro runs prepare, features, tune, evaluate, report)"
 TOOLS = "Tools"
 PORT = 5000
 

@@ -59,7 +59,7 @@ def test_the_papers_sizes_are_asked_for(filled):
     code, said = checked(filled, "gqa", "--quick")
     assert code == 1
     assert "partial  gqa  test 2" in said
-    assert "gqa/testdev_balanced_questions.json, test: 2 examples, but the paper's gqa has 12,578" in said
+    assert "gqa/testdev_balanced_questions.json, test: 2 examples, but gqa as published has 12,578" in said
 
 
 def test_fewer_web_pictures_than_the_papers_are_stated(filled, monkeypatch):
@@ -126,7 +126,7 @@ PLANTED = {
     "vizwiz": "vizwiz/val.json, example vizwiz_VizWiz_val_00000000: its name stands twice",
     "aokvqa": "record 1: the field 'correct_choice_idx' is 4, but there are only 4",
     "nocaps": "record 1: the image name '../../../etc/passwd' leads out of nocaps/images",
-    "textvqa": "test: 1 examples, but the paper's textvqa has 2",
+    "textvqa": "test: 1 examples, but textvqa as published has 2",
     "flickr30k": "flickr30k/flickr30k-images/1002.jpg, the picture of flickr30k_1002: image",
     "iconqa": "iconqa/test/choose_txt/9/image.png, the picture of iconqa_9: image",
     "hatefulmemes": "unpacks to 11000 x 10000 pixels",
@@ -265,7 +265,7 @@ ODD = {
     "msvd_qa: the other format was read": (
         "msvd_qa/test.csv",
         "video,question,answer,qid\n3,q,cut,1\n",
-        "msvd_qa/test.csv, test: 1 examples, but the paper's msvd_qa has 3",
+        "msvd_qa/test.csv, test: 1 examples, but msvd_qa as published has 3",
     ),
 }
 

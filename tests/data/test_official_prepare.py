@@ -169,13 +169,13 @@ def test_a_wrong_size_is_refused(home):
     with pytest.raises(DataFault) as raised:
         run(home, data__datasets=["gqa"])
     assert str(raised.value).startswith(
-        "gqa/testdev_balanced_questions.json, test: 2 examples, but the paper's gqa has 12,578; get the whole file"
+        "gqa/testdev_balanced_questions.json, test: 2 examples, but gqa as published has 12,578; get the whole file"
     )
     assert not names(home / "data/.prepared.official")
 
 
 def test_a_fault_comes_back_from_another_process(home):
-    with pytest.raises(DataFault, match="test: 2 examples, but the paper's gqa has 12,578"):
+    with pytest.raises(DataFault, match="test: 2 examples, but gqa as published has 12,578"):
         prepare(config(data__datasets=["gqa", "vsr"]), home / "data/prepared", workers=2, root=home)
 
 

@@ -98,6 +98,6 @@ def counted(
     return DataFault(
         file,
         split,
-        f"{examples:,} examples, but the paper's {dataset} has {about}{part.examples:,}",
+        f"{examples:,} examples, but {dataset} as published has {about}{part.examples:,}",
         f"get the whole file from {RELEASES[dataset].home}",
     )
