@@ -47,6 +47,7 @@ def step(model: InstructBlip, batch: Batch, precision: str) -> None:
 def main() -> None:
     """Plans a step, makes it, and prints both."""
     parser = materials.arguments(__doc__)
+    parser.set_defaults(rows=256)
     parser.add_argument("--answer", type=int, default=8, help="tokens of an answer")
     parser.add_argument("--precision", choices=("fp32", "bf16"), default="bf16")
     parser.add_argument("--checkpointing", action=argparse.BooleanOptionalAction, default=False)

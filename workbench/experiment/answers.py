@@ -36,14 +36,12 @@ def answers(
     num_beams: int,
     repetition_penalty: float = 1.0,
     blind: bool = False,
-    counted: Callable[[int], None] = lambda examples: None,
 ) -> list[Prediction]:
     """One prediction for each example, in their order; generated or ranked as the catalogue says.
 
     Args:
         instruction: what Q-Former and language model read for an example.
         blind: an empty grey canvas instead of the picture.
-        counted: called after each batch with the number of examples done.
     """
     predictions: list[Prediction] = []
     for start in range(0, len(examples), batch_size):
@@ -54,14 +52,13 @@ def answers(
         else:
             reader = collator.tokenizers.language
             predictions += generate(model, batch, reader, entry, num_beams, repetition_penalty)
-        counted(len(predictions))
     return predictions
 
 
 def materials(config: Config, root: Path, device: torch.device) -> tuple[InstructBlip, Collator]:
-    """The start with the configuration's switches, and what feeds it."""
+    """The start with the configuration's switches, in eval mode, and what feeds it."""
     start = start_folder(config, root)
-    model = InstructBlip.load(start, config.model).to(device)
+    model = InstructBlip.load(start, config.model).to(device).eval()
     store = FeatureStore.open(
         root / "data/features", prepared=root / "data/prepared", encoder=encoder_folder(config, root)
     )

@@ -132,13 +132,15 @@ class InstructBlip(nn.Module):
     @contextmanager
     def answering(self) -> Iterator[None]:
         """Eval mode without gradients; the former mode returns afterwards."""
-        mode = self.training
-        self.eval()
+        training = self.training
+        if training:  # to go through all modules takes as long as some layers
+            self.eval()
         try:
             with torch.no_grad():
                 yield
         finally:
-            self.train(mode)
+            if training:
+                self.train()
 
     def trainable(self) -> dict[str, nn.Parameter]:
         """The trained parameters by their names in `hf`, which a checkpoint holds."""
