@@ -25,8 +25,8 @@ home = tempfile.TemporaryDirectory()
 ready(Config(), Path(home.name))
 """
 FORKED = """
-from workbench.stages.fork_server import Fork
-Fork("builtins:print").wait()
+from workbench.stages.fork_server import Server
+raise SystemExit(Server().fork("builtins:print").wait())
 """
 # what each stage of `make repro` does before its work begins
 STAGES = {

@@ -6,7 +6,7 @@ import sys
 import time
 from pathlib import Path
 
-SECONDS = {"slow": 60.0, "bad": 0.1, "long": 2.0}
+SECONDS = {"slow": 60.0, "bad": 0.1}
 
 
 def work(config, root, value):
@@ -15,6 +15,8 @@ def work(config, root, value):
     (place / f"{value}.server").write_text(str(os.getppid()))
     (place / f"{value}.pid").write_text(str(os.getpid()))
     time.sleep(SECONDS.get(value, 0.5))
+    while value == "helped" and not (place / "helped").exists():
+        time.sleep(0.05)
     (place / f"{value}.ended").write_text(str(time.time()))
     if value == "bad":
         sys.exit(3)
@@ -28,3 +30,5 @@ def assist(config, root, value):
     place = Path(os.environ["STANDIN_PLACE"])
     with (place / "helped").open("a") as helped:
         helped.write(f"{value}\n")
+    if value == "alone":
+        sys.exit(4)

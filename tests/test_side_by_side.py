@@ -29,7 +29,7 @@ run("standin_stage", "--recipe", sys.argv[1].split(","), 2, sys.argv[2], sys.arg
 def command(tmp_path, monkeypatch):
     """The command line that runs values of the stand-in stage, two at a time; with a server of its own."""
     monkeypatch.setenv("STANDIN_PLACE", str(tmp_path))
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    monkeypatch.setenv("PYTHONPATH", f"{Path(__file__).parent}{os.pathsep}{tmp_path}")
     (tmp_path / "start.py").write_text(START)
 
     def line(*values, helping="", imports=("json",)):
@@ -70,7 +70,7 @@ def test_every_value_is_run_and_no_more_than_allowed_at_once(run, tmp_path):
 
 def test_the_database_is_made_while_the_server_imports(tmp_path, monkeypatch):
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
-    monkeypatch.setattr(fork_server, "ensure", lambda: None)
+    monkeypatch.setattr(side_by_side, "Server", lambda: None)
     side_by_side.ready(changed(Config(), {"tracking.uri": "http://127.0.0.1:9"}), tmp_path)
     assert not (tmp_path / "mlflow.db").exists(), "a server's is its own"
     side_by_side.ready(Config(), tmp_path)
@@ -95,14 +95,19 @@ def test_an_explained_error_is_one_sentence(run):
 
 
 def test_a_killed_process_is_a_failure(run):
-    assert "`python -m standin_stage --recipe killed` ended with exit status -1" in run("killed").stderr
+    assert "`python -m standin_stage --recipe killed` was killed" in run("killed").stderr
 
 
 def test_who_has_no_value_left_helps_once_where_work_goes_on(run, tmp_path):
-    assert run("a", "long", helping="assist").returncode == 0
-    assert (tmp_path / "helped").read_text() == "long\n"
-    assert run("a", "b").returncode == 0
-    assert (tmp_path / "helped").read_text() == "long\n", "nobody was asked to help"
+    assert run("a", "helped", helping="assist").returncode == 0
+    assert (tmp_path / "helped").read_text() == "helped\n"
+
+
+def test_work_goes_on_without_a_helper_that_fails(run, tmp_path):
+    ended = run("alone", helping="assist")
+    assert ended.returncode == 0
+    assert "goes on alone: what helped it ended with exit status 4" in ended.stderr
+    assert (tmp_path / "alone.ended").exists()
 
 
 def test_a_server_is_found_again_by_the_same_environment_and_imports_alone(run, tmp_path, monkeypatch):
@@ -128,8 +133,10 @@ def test_a_process_ends_with_the_one_that_wants_its_work(command, tmp_path):
     assert not (tmp_path / "slow.ended").exists()
 
 
-def test_nobody_waits_for_a_server_that_cannot_import(run):
-    ended = run("a", imports=("there_is_no_such_module",))
+@pytest.mark.parametrize("seconds", [0, 1])
+def test_nobody_waits_for_a_server_that_cannot_import(run, tmp_path, seconds):
+    (tmp_path / "broken.py").write_text(f"import time; time.sleep({seconds}); import there_is_no_such_module")
+    ended = run("a", imports=("broken",))
     assert ended.returncode != 0
     assert "No module named 'there_is_no_such_module'" in ended.stderr
     assert "fork_server.NoFork: " in ended.stderr
@@ -141,11 +148,33 @@ def test_a_server_does_not_hold_its_starters_output(run, tmp_path):
     assert psutil.Process(pid).is_running()
 
 
+QUICK = """
+from workbench.stages import fork_server
+fork_server._Listener.timeout = 0.1
+fork_server.main("quiet", [])
+"""
+
+
 def test_a_server_ends_when_nobody_wants_anything(tmp_path):
-    code = "from workbench.stages import fork_server as f; f._Server.timeout = 0.1; f.main('quiet', [])"
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
-    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True, timeout=50)
+    subprocess.run([sys.executable, "-c", QUICK], cwd=tmp_path, env=environment, check=True, timeout=50)
     assert not (tmp_path / "quiet").exists()
+
+
+@pytest.mark.usefixtures("command")
+def test_a_server_stays_while_something_is_done(tmp_path, monkeypatch):
+    place = tmp_path / "quiet"
+    code = QUICK.replace('"quiet"', repr(str(place))).replace("0.1", "1.0")
+    server = subprocess.Popen([sys.executable, "-c", code])
+    until(place.exists)
+    monkeypatch.setattr(fork_server, "_address", lambda imports: place)
+    fork = fork_server.Server([]).fork("standin_stage:work", ["helped"])
+    assert psutil.Process(fork.pid).ppid() == server.pid
+    time.sleep(2.5)  # longer than it waits for another job
+    assert server.poll() is None
+    (tmp_path / "helped").touch()
+    assert fork.wait() == 0
+    assert server.wait(20) == 0
 
 
 def test_a_place_where_a_server_was_killed_is_taken_over(run, tmp_path):

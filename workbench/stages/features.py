@@ -8,7 +8,7 @@ from pathlib import Path
 from workbench.config import Config
 from workbench.progress import counting
 from workbench.stages import side_by_side
-from workbench.stages.fork_server import Fork
+from workbench.stages.fork_server import ended
 from workbench.stages.guard import stage
 
 
@@ -30,8 +30,10 @@ def work(config: Config, root: Path) -> None:
 
 def apart(config: Config, root: Path) -> None:
     """Has the work done by the fork server, which tune and evaluate find at hand then."""
-    side_by_side.ready(config, root)
-    sys.exit(Fork("workbench.stages.features:work").wait())
+    status = side_by_side.ready(config, root).fork("workbench.stages.features:work").wait()
+    if status < 0:
+        raise side_by_side.StageFailed(f"the process that encodes pictures {ended(status)}")
+    sys.exit(status)
 
 
 if __name__ == "__main__":

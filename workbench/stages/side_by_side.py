@@ -5,13 +5,14 @@ On a CPU the micro suite's operations are too small to fill a second thread; sev
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from workbench import tracking
 from workbench.config import Config
-from workbench.stages import fork_server
+from workbench.stages.fork_server import IMPORTS, Fork, Server, ended
 from workbench.surroundings import home
 
 POLL_SECONDS = 0.1
@@ -21,16 +22,17 @@ class StageFailed(RuntimeError):
     """A process of the stage ended with an error, which it has printed."""
 
 
-def ready(config: Config, root: Path) -> None:
-    """Starts the fork server and, while it imports, makes MLflow's database if there is none.
+def ready(config: Config, root: Path) -> Server:
+    """The fork server; while it imports, MLflow's database is made if there is none.
 
     A tracking server has its own.
     """
-    fork_server.ensure()
+    server = Server()
     place = home(root)
     if not config.tracking.uri and not (place / "mlflow.db").is_file():
         (place / "spool").mkdir(parents=True, exist_ok=True)
         tracking.tidy(place, config.tracking)
+    return server
 
 
 def run(
@@ -39,7 +41,7 @@ def run(
     values: Sequence[str],
     workers: int,
     helping: str = "",
-    imports: Sequence[str] = fork_server.IMPORTS,
+    imports: Sequence[str] = IMPORTS,
 ) -> None:
     """Does the work of ``python -m <module> <option> <value>`` for every value, `workers` at a time.
 
@@ -53,7 +55,8 @@ def run(
     Raises:
         StageFailed: naming the command and its exit status.
     """
-    left, running = [("work", value) for value in values], dict[tuple[str, str], fork_server.Fork]()
+    server = Server(imports)  # one for all values: code that is edited meanwhile is for the next stage
+    left, running = [("work", value) for value in values], dict[tuple[str, str], Fork]()
     alone = list(values) if helping else []  # who has had no helper yet
     try:
         while left or running:
@@ -61,16 +64,23 @@ def run(
             jobs = left or [(helping, value) for value in alone if ("work", value) in running]
             for name, value in jobs[:spare]:
                 line = values.index(value) + len(values) * (name == helping)  # its progress bar's own
-                running[name, value] = fork_server.Fork(f"{module}:{name}", [value], line, imports)
+                running[name, value] = server.fork(f"{module}:{name}", [value], line)
                 if name == helping:
                     alone.remove(value)
             del left[:spare]
             for (name, value), process in list(running.items()):
-                if status := process.exitcode():
-                    command = f"python -m {module} {option} {value}"
-                    raise StageFailed(f"`{command}` ended with exit status {status}")
-                if status == 0:
-                    del running[name, value]
+                status = process.exitcode() if (name, value) in running else None
+                if status is None:
+                    continue
+                del running[name, value]
+                command = f"python -m {module} {option} {value}"
+                if status and name == helping:
+                    print(f"`{command}` goes on alone: what helped it {ended(status)}", file=sys.stderr)
+                elif status:
+                    raise StageFailed(f"`{command}` {ended(status)}")
+                elif helper := running.pop((helping, value), None):  # there is nothing left to help with
+                    helper.terminate()
+                    helper.wait()
             time.sleep(POLL_SECONDS)
     finally:
         for process in running.values():
