@@ -92,6 +92,7 @@ def plan(
     longest: Annotated[
         tuple[int, int], typer.Option(help="the longest, for memory: what longer ones are cut to", min=1)
     ] = (128, 256),
+    arms: Annotated[str, typer.Option(help="of the study, with commas between them; all without")] = "",
     step_seconds: Annotated[
         float | None, typer.Option(help="what a step of a whole batch took there (benchmarks/paper_step.py)")
     ] = None,
@@ -116,7 +117,7 @@ def plan(
         typer.echo("\n".join(said))
         return
     made = explained(
-        lambda: made_for(load(Path("params.yaml")), Path.cwd(), study, seeds, jobs, development)
+        lambda: made_for(load(Path("params.yaml")), Path.cwd(), study, seeds, jobs, development, arms)
     )
     typer.echo("\n".join([*lines(made), *_seeds_needed(Path("outputs/studies") / study)]))
 

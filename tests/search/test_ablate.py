@@ -21,7 +21,7 @@ from workbench.experiment.record import RECORD, RunError
 from workbench.experiment.score import RESULTS
 from workbench.search import grid
 from workbench.search.ablate import _spread, ablate
-from workbench.search.cells import OnDisk
+from workbench.search.cells import OnDisk, standing
 from workbench.search.plan import lines, plan
 from workbench.search.study import Arm, Study, StudyError
 from workbench.search.study import cells as cells_of
@@ -172,6 +172,28 @@ def test_some_arms_leave_the_study_as_it_was_declared(cells, repository, monkeyp
         assert [cell["arm"] for cell in some["cells"]] == [cell["arm"] for cell in cells["cells"]]
         assert some["claims"] == cells["claims"]
         run(repository)
+
+
+def test_arms_of_a_language_model_whose_start_is_not_there_can_be_left_out(cells, repository, tmp_path):
+    base = load(repository / "params.yaml")
+    other = Arm("other", {"model.language_model": "llama"})
+    study = Study("tiny", "?", [Arm("tuned"), other], "tuned")
+    both = cells_of(study, base, [101, 102])
+    for name in ("params.yaml", "runs", "data"):
+        (tmp_path / name).symlink_to(repository / name)
+    start = tmp_path / base.model.start
+    start.mkdir(parents=True)
+    for name in ("vision", "blip2-t5"):
+        (start / name).symlink_to(repository / base.model.start / name)
+    found = standing(both, {"tuned"}, tmp_path)
+    assert {name: on_disk.done for name, on_disk in found.items()} == {"tuned@101": True, "tuned@102": True}
+    with pytest.raises(ValueError, match="blip2-llama is missing or empty"):
+        standing(both, {"tuned", "other"}, tmp_path)
+
+
+def test_the_plan_is_of_some_arms(cells, repository):
+    made = plan(load(repository / "params.yaml"), repository, "tiny", "2", workers=2, arms="tuned")
+    assert [arm.arm for arm in made.arms] == ["tuned"]
 
 
 def test_the_plan_afterwards_knows_hours(cells, repository):

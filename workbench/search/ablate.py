@@ -9,7 +9,7 @@ from pathlib import Path
 from workbench.config import Config
 from workbench.progress import counting
 from workbench.search import grid
-from workbench.search.cells import OnDisk, inspect
+from workbench.search.cells import OnDisk, inspect, standing
 from workbench.search.collect import Collection
 from workbench.search.queue import Queue
 from workbench.search.seeds import seeds_of
@@ -48,7 +48,7 @@ def ablate(
     with grid.alone(place := grid.place_of(root, name)):
         queue = Queue(place, name, storage)
         running = queue.standing().running  # by workers that an earlier driver left behind
-        found = {name: inspect(cell, root) for name, cell in everything.items()}
+        found = standing(everything.values(), asked, root)
         already = {cell for cell, on_disk in found.items() if on_disk.done}
         collection, made = Collection(study, list(everything.values()), base, root, development), set[str]()
         wanted = {n: cell for n, cell in everything.items() if cell.arm.name in asked or n in already}

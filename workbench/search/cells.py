@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import statistics
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,6 +40,22 @@ class OnDisk:
     def done(self) -> bool:
         """Whether everything is recorded."""
         return self.evaluate is not None and (self.probe is not None or not self.probed)
+
+
+def standing(cells: Iterable[Cell], asked: Collection[str], root: Path) -> dict[str, OnDisk]:
+    """Where cells stand, by their names.
+
+    A start of downloaded weights is one of one language model. Cells of arms that are not asked for are
+    left out where theirs is not there, so that the others of a study with both can be run.
+
+    Raises:
+        ValueError: as `inspect`.
+    """
+    return {
+        cell.name: inspect(cell, root)
+        for cell in cells
+        if cell.arm.name in asked or record.start_folder(cell.config, root).is_dir()
+    }
 
 
 def inspect(cell: Cell, root: Path) -> OnDisk:

@@ -11,7 +11,7 @@ from workbench.experiment.estimate import training_flops
 from workbench.experiment.record import RECORD, Cost, Record
 from workbench.records import ROWS
 from workbench.search import probes
-from workbench.search.cells import OnDisk, inspect
+from workbench.search.cells import OnDisk, standing
 from workbench.search.seeds import seeds_of
 from workbench.search.study import Cell, cells, load
 from workbench.surroundings import home
@@ -78,27 +78,30 @@ class Plan:
         return seconds / 3600 / self.workers
 
 
-def plan(base: Config, root: Path, name: str, seeds: str, workers: int, development: bool = False) -> Plan:
-    """Counts a study's cells and prices the missing ones; nothing is trained.
+def plan(
+    base: Config, root: Path, name: str, seeds: str, workers: int, development: bool = False, arms: str = ""
+) -> Plan:
+    """Counts a study's cells, of some arms or of all, and prices the missing ones; nothing is trained.
 
     Raises:
         StudyError: for bad input.
         RunError: for missing data and edited records.
     """
     study = load(root / "experiments" / name, base)
-    grid = cells(study, base, seeds_of(seeds, development))
-    found = {cell.name: inspect(cell, root) for cell in grid}
+    asked = study.named(arms)
+    grid = [c for c in cells(study, base, seeds_of(seeds, development)) if c.arm.name in asked]
+    found = standing(grid, asked, root)
     known = records(root)
     counted: set[str] = set()
     flops: dict[str, float] = {}
-    arms = []
+    priced = []
     for arm in study.arms:
-        own = [cell for cell in grid if cell.arm == arm]
-        arms.append(_arm(own, found, known, root, counted, flops))
+        if own := [cell for cell in grid if cell.arm == arm]:
+            priced.append(_arm(own, found, known, root, counted, flops))
     probed = any(on_disk.probed for on_disk in found.values())
     rates = {kind: rate(known, kind) for kind in ("tune", "evaluate", "probe")}
     asking = rates["probe"] or rates["evaluate"]
-    return Plan(arms, max(1, workers), probed, rates["tune"], rates["evaluate"], asking)
+    return Plan(priced, max(1, workers), probed, rates["tune"], rates["evaluate"], asking)
 
 
 def lines(made: Plan) -> list[str]:
