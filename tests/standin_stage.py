@@ -14,7 +14,12 @@ def work(config, root, value):
     (place / f"{value}.began").write_text(str(time.time()))
     (place / f"{value}.server").write_text(str(os.getppid()))
     (place / f"{value}.pid").write_text(str(os.getpid()))
-    time.sleep(SECONDS.get(value, 0.5))
+    try:
+        time.sleep(SECONDS.get(value, 0.5))
+    except KeyboardInterrupt:
+        time.sleep(0.5)  # tidying up
+        (place / f"{value}.interrupted").touch()
+        raise
     while value == "helped" and not (place / "helped").exists():
         time.sleep(0.05)
     (place / f"{value}.ended").write_text(str(time.time()))

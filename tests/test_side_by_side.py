@@ -84,7 +84,7 @@ def test_a_failure_is_named_and_ends_the_others(run, tmp_path):
     assert ended.returncode != 0
     assert time.monotonic() - began < 45
     assert (tmp_path / "slow.began").exists()
-    assert not (tmp_path / "slow.ended").exists()
+    assert (tmp_path / "slow.interrupted").exists()
     assert not (tmp_path / "never.began").exists()
 
 
@@ -121,6 +121,18 @@ def test_a_server_is_found_again_by_the_same_environment_and_imports_alone(run, 
     assert server("c", imports=("json", "csv")) != first
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     assert server("d") != first
+
+
+def test_one_interruption_reaches_all_processes_and_leaves_them_time(command, tmp_path):
+    client = subprocess.Popen(
+        command("slow", "other"),
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    until(lambda: (tmp_path / "slow.pid").exists() and (tmp_path / "slow.pid").read_text())
+    os.killpg(client.pid, signal.SIGINT)
+    assert client.wait(20) != 0
+    assert (tmp_path / "slow.interrupted").exists()
 
 
 def test_a_process_ends_with_the_one_that_wants_its_work(command, tmp_path):

@@ -27,6 +27,7 @@ import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from types import FrameType
 from typing import Any, TextIO
 
 from filelock import FileLock, Timeout
@@ -130,10 +131,10 @@ class Fork:
             return int(self._answers.readline() or -1)
         return -1
 
-    def terminate(self) -> None:
-        """Asks it to end; `wait` says when it has."""
+    def interrupt(self) -> None:
+        """Asks it to end, as Ctrl-C does, so that its run is marked as killed; `wait` says when it has."""
         with suppress(ProcessLookupError):
-            os.kill(self.pid, signal.SIGTERM)
+            os.kill(self.pid, signal.SIGINT)
 
 
 def ended(status: int) -> str:
@@ -185,6 +186,7 @@ class _Job(socketserver.BaseRequestHandler):
             os.dup2(stream, number)
             os.close(stream)
         sys.stdout.reconfigure(line_buffering=os.isatty(1))  # type: ignore[union-attr]
+        signal.signal(signal.SIGINT, _interrupted)
         threading.Thread(target=self.end_with_the_other, daemon=True).start()
         self.request.sendall(f"{os.getpid()}\n".encode())
         status = _done(job["work"], job["arguments"])
@@ -197,6 +199,12 @@ class _Job(socketserver.BaseRequestHandler):
         os.kill(os.getpid(), signal.SIGTERM)
 
 
+def _interrupted(number: int, frame: FrameType | None) -> None:
+    """Once: from the terminal and from who wants the work come two, and the second would end tidying up."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
 def _done(work: str, arguments: Sequence[str]) -> int:
     """Does the work; the exit status, as if Python had been called for it."""
     module, _, name = work.partition(":")
@@ -207,6 +215,8 @@ def _done(work: str, arguments: Sequence[str]) -> int:
         if isinstance(ending.code, str):
             print(ending.code, file=sys.stderr)
         return ending.code if isinstance(ending.code, int) else int(ending.code is not None)
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT  # as a shell has it
     except BaseException:
         traceback.print_exc()
         return 1
@@ -241,8 +251,9 @@ def main(address: str, imports: Sequence[str]) -> None:
             for name in imports:
                 importlib.import_module(name)
         except BaseException:
+            traceback.print_exc()  # before whoever waits for an answer has something to say
             Path(address).unlink(missing_ok=True)
-            raise
+            sys.exit(1)
         with open(os.devnull, "w") as nowhere:  # whoever reads our starter's output waits for its end
             os.dup2(nowhere.fileno(), 1)
             os.dup2(nowhere.fileno(), 2)

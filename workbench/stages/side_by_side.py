@@ -79,11 +79,11 @@ def run(
                 elif status:
                     raise StageFailed(f"`{command}` {ended(status)}")
                 elif helper := running.pop((helping, value), None):  # there is nothing left to help with
-                    helper.terminate()
+                    helper.interrupt()
                     helper.wait()
             time.sleep(POLL_SECONDS)
     finally:
         for process in running.values():
-            process.terminate()
+            process.interrupt()
         for process in running.values():
             process.wait()
