@@ -8,19 +8,19 @@ export PATH := $(BIN):$(PATH)
 PWD := $(CURDIR)
 include env.sh
 
-.PHONY: repro test backbones install
-repro: .venv/.installed .dvc/site
+.PHONY: repro test backbones install private
+repro: .venv/.installed private
 	dvc repro
 	@echo
 	@echo "Report:     file://$(CURDIR)/reports/index.html  (and reports/main.md)"
 	@echo "MLflow UI:  .venv/bin/workbench ui    then open http://127.0.0.1:5000"
 
-test: .venv/.tested .dvc/site
+test: .venv/.tested private
 	ruff check .
 	mypy
 	OMP_NUM_THREADS=1 pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-backbones: .venv/.installed .dvc/site
+backbones: .venv/.installed private
 	python -m workbench.stages.backbone_vision
 	python -m workbench.stages.backbone_language --family t5
 	python -m workbench.stages.backbone_language --family llama
@@ -29,7 +29,7 @@ backbones: .venv/.installed .dvc/site
 	python -m workbench.stages.pretrain --family llama
 	dvc commit --force backbone_vision pretrain@t5 pretrain@llama
 
-install: .venv/.installed .dvc/site
+install: .venv/.installed private
 
 .venv/.python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=python3.x")'
@@ -46,6 +46,6 @@ install: .venv/.installed .dvc/site
 	pip install --disable-pip-version-check -q -c constraints.txt -e '.[test]'
 	touch $@
 
-# private before DVC makes it public
-.dvc/site:
-	mkdir -m 700 -p $@
+# before DVC makes it public, or after
+private:
+	@mkdir -p .dvc/site && chmod 700 .dvc/site

@@ -88,18 +88,27 @@ def _features(root: Path) -> Iterator[tuple[bool, str]]:
 def _runs(root: Path) -> Iterator[tuple[bool, str]]:
     """Every output has to be what the record of its run says."""
     from workbench.experiment.answers import WEIGHTS
-    from workbench.experiment.record import RECORD, Record
+    from workbench.experiment.record import RECORD, Record, folder_hash, start_folder
 
+    config = load(root / "params.yaml")
+    model = config.model
+    try:
+        start = folder_hash(start_folder(config, root))
+    except ValueError as error:
+        yield False, str(error)
+        return
     for folder in [*sorted(root.glob("outputs/tune/*")), *sorted(root.glob("outputs/evaluate/*"))]:
         try:
-            result = Record.read(folder).result
+            known = Record.read(folder)
         except ValueError as error:
             yield False, str(error)
             continue
-        marks = result.get("sha256", {WEIGHTS: result.get("weights_sha256")})
+        marks = known.result.get("sha256", {WEIGHTS: known.result.get("weights_sha256")})
         same = all(_sha(folder / name) == mark for name, mark in marks.items())
         place = folder.relative_to(root).as_posix()
         yield same, f"{place} {'matches' if same else 'differs from'} its record"
+        if known.hashes.get("start") != start:
+            yield False, f"{place} was made of another start than {model.start} is now; run `dvc repro`"
     for folder in sorted((home(root) / "runs").glob("*")):
         if folder.is_dir() and not (folder / RECORD).is_file():
             yield True, f"runs/{folder.name} is unfinished; its stage goes on from there when it is run again"

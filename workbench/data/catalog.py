@@ -55,12 +55,14 @@ class Entry:
         prompt: evaluation prompt (paper appendix E), filled from Example.fields.
         task: which list of training templates applies; `as_is` uses Example.fields["question"].
         decoding: generate an answer, or rank Example.candidates by log-likelihood.
-        max_new_tokens, length_penalty: generation settings (LAVIS: 1 for captions, -1 for short
-            answers under T5).
+        max_new_tokens, min_new_tokens, length_penalty: generation settings (LAVIS: length penalty 1 for
+            captions, -1 for short answers under T5).
+        repetition_penalty: in place of `evaluate.repetition_penalty`, where that is one; 0: none of its own.
         paper_size: training examples of the original (S of the sampling rule), or its evaluation
             examples for held-out sets.
         micro_size: training examples of the micro twin; 0 for held-out sets.
         frames: pictures per example.
+        factor: the manual weight in the mixture; params.yaml has the same in `data.factors`, to be varied.
     """
 
     name: str
@@ -76,6 +78,9 @@ class Entry:
     max_new_tokens: int = 8
     length_penalty: float = -1.0
     frames: int = 1
+    min_new_tokens: int = 0
+    repetition_penalty: float = 0.0
+    factor: float = 1.0
 
 
 CAPTION_PROMPT = "A short image description:"
@@ -102,8 +107,8 @@ CATALOG: tuple[Entry, ...] = (
     Entry("web_capfilt", "Web CapFilt", _CAPTION, True, "caption", "cider", "generate", CAPTION_PROMPT, 14_000_000, 16_000, 30, 1.0),
     Entry("textcaps", "TextCaps", _READ_CAPTION, True, "caption", "cider", "generate", CAPTION_PROMPT, 109_765, 2_400, 30, 1.0),
     Entry("vqav2", "VQAv2", _VQA, True, "vqa", "vqa_accuracy", "generate", QUESTION_PROMPT, 443_757, 5_000),
-    Entry("okvqa", "OKVQA", _KNOWLEDGE, True, "vqa", "vqa_accuracy", "generate", QUESTION_PROMPT, 9_009, 300),
-    Entry("aokvqa", "A-OKVQA", _KNOWLEDGE, True, "multiple_choice", "multiple_choice", "rank", OPTIONS_PROMPT, 17_056, 500),
+    Entry("okvqa", "OKVQA", _KNOWLEDGE, True, "vqa", "vqa_accuracy", "generate", QUESTION_PROMPT, 9_009, 300, factor=2.0),
+    Entry("aokvqa", "A-OKVQA", _KNOWLEDGE, True, "multiple_choice", "multiple_choice", "rank", OPTIONS_PROMPT, 17_056, 500, factor=0.5),
     Entry("ocrvqa", "OCR-VQA", _READ, True, "vqa_ocr", "exact_match", "generate", OCR_PROMPT, 801_579, 7_000),
     Entry("vqav2_qg", "VQAv2 QG", _QG, True, "question_generation", "cider", "generate", GENERATION_PROMPT, 443_757, 5_000, 24, 1.0),
     Entry("okvqa_qg", "OKVQA QG", _QG, True, "question_generation", "cider", "generate", GENERATION_PROMPT, 9_009, 300, 24, 1.0),
@@ -151,12 +156,16 @@ SECOND: Mapping[str, Entry] = MappingProxyType(
         )
     }
 )
-# The rows above leave room for what the micro suite says. People's answers are longer: in the median LLaVA's take about
-# 19 (conversation), 94 (detail) and 123 (reasoning) tokens, and OCR-VQA asks for titles. Short answers get LAVIS' 10.
+# The rows above leave room for what the micro suite says, but for captions, which end after 30 tokens: a quarter of
+# COCO's and Flickr30K's references and a sixth of NoCaps' are longer. People's answers are longer still: in the median
+# LLaVA's take about 19 (conversation), 94 (detail) and 123 (reasoning) tokens, and OCR-VQA asks for titles. Short answers
+# get LAVIS' 10. Captions are made as by LAVIS' projects/instructblip/caption_*.yaml (80 tokens at most and 10 at least) and
+# its captioning task (repetition penalty 1.15).
 OFFICIAL_TOKENS: Mapping[str, int] = {
     **{row.name: 10 for row in CATALOG if row.length_penalty < 0},
     **{row.name: 256 for row in CATALOG if row.category == _LLAVA},  # as many as training shows: TARGET_TOKENS
     "ocrvqa": 32,
+    **{row.name: 80 for row in CATALOG if row.task == "caption"},
 }
 # paper Figure 4 averages over these held-out sets (no captioning, dialogue, MSVD, MSRVTT)
 FIGURE4_HELD_OUT = ("gqa", "textvqa", "vsr", "hatefulmemes", "iconqa", "scienceqa", "ivqa", "vizwiz")
@@ -187,4 +196,7 @@ def for_suite(name: str, suite: Suite) -> Entry:
         return entry(name)
     row = SECOND.get(name) or entry(name)
     tokens = OFFICIAL_TOKENS.get(row.name, row.max_new_tokens)
-    return replace(row, metric=OFFICIAL_METRIC.get(row.name, row.metric), max_new_tokens=tokens)
+    official = replace(row, metric=OFFICIAL_METRIC.get(row.name, row.metric), max_new_tokens=tokens)
+    if row.task == "caption":
+        return replace(official, min_new_tokens=10, repetition_penalty=1.15)
+    return official

@@ -33,6 +33,7 @@ from workbench.data.images import content_key, open_image
 from workbench.files import canonical, digest, file_sha256, read_json, replacing, write_json, write_text
 
 FEATURES, INDEX = "features.f16", "index.json"
+BLOCK = 65_536  # pictures
 BLANK = "blank"  # the content key of the empty grey canvas
 _REMEDY = "rerun the stage features"
 Rows = npt.NDArray[np.float16]
@@ -124,9 +125,10 @@ def build(
     batch_size = batch_size or (16 if torch.device(device).type == "cpu" else 64)
     source = Encoder.open(encoder)
     body: dict[str, Any] = {"encoder": source.identity, "prepared": _prepared_identity(prepared)}
+    refs, keys = image_refs(prepared), list[str]()
     with ThreadPoolExecutor() as pool:
-        refs = image_refs(prepared)
-        keys = list(pool.map(lambda ref: content_key(prepared, ref), refs))
+        for start in range(0, len(refs), BLOCK):  # what waits in the pool takes two kilobytes each
+            keys += pool.map(lambda ref: content_key(prepared, ref), refs[start : start + BLOCK])
     first = {BLANK: ""} | dict(reversed([*zip(keys, refs, strict=True)]))
     wanted = sorted(first, key=lambda key: first[key])
     old_keys, old = _reusable(out, source.identity)

@@ -14,7 +14,7 @@ from string import Formatter
 
 import yaml
 
-from workbench.data.catalog import CATALOG, Entry, entry
+from workbench.data.catalog import CATALOG, QUESTION_PROMPT, Entry, entry
 from workbench.records import Example, Recipe, Row
 
 BUILTIN: Mapping[str, tuple[str, ...]] = {
@@ -189,7 +189,7 @@ def training_text(example: Example, recipe: Recipe, templates: Templates, draw: 
         return f"{tag(dataset)} {bare_input(example)}".rstrip(), target
     if dataset.task == "as_is" or not dataset.held_in:  # no list of templates was made for held-out sets
         return fill(dataset.prompt, example), target
-    lines = templates.by_task[dataset.task]
+    lines = templates.by_task["vqa" if _unread(dataset, example) else dataset.task]
     return fill(lines[(draw & 0xFFFFFFFF) % len(lines)], example), target
 
 
@@ -204,7 +204,12 @@ def evaluation_text(example: Example, row: Row = "instruct") -> str:
         return f"{tag(dataset)} {bare_input(example)}".rstrip()
     if row == "multitask_plain" and dataset.task == "caption":
         return bare_input(example)
-    return fill(dataset.prompt, example)
+    return fill(QUESTION_PROMPT if _unread(dataset, example) else dataset.prompt, example)
+
+
+def _unread(dataset: Entry, example: Example) -> bool:
+    """Whether recogniser's tokens are missing where they could be given: OCR-VQA's own file has none."""
+    return dataset.task == "vqa_ocr" and not example.fields.get("ocr")
 
 
 def vocabulary_lines() -> list[str]:

@@ -67,9 +67,18 @@ def materials(config: Config, root: Path, device: torch.device) -> tuple[Instruc
 
 
 def save_weights(path: Path, parameters: dict[str, Parameter]) -> None:
-    """Writes the trained parameters alone, whole or not at all."""
-    with replacing(path) as temporary:
-        save_file({name: p.detach().cpu().contiguous() for name, p in parameters.items()}, temporary)
+    """Writes the trained parameters alone, whole or not at all.
+
+    Raises:
+        RunError: when the disk is full, say.
+    """
+    try:
+        with replacing(path) as temporary:
+            save_file({name: p.detach().cpu().contiguous() for name, p in parameters.items()}, temporary)
+    except (OSError, SafetensorError) as error:
+        raise RunError(
+            f"{path} could not be written ({error}); make room and run it again: it goes on where it was"
+        ) from error
 
 
 def tuned_record(folder: Path, remedy: str) -> Record:

@@ -41,6 +41,7 @@ def look(config: Config, row: Row, root: Path, weights: Path | None, folder: Pat
     path, code = folder / ATTENTION, record.code_hash("workbench.experiment.looking")
     if path.is_file() and files.read_json(path)["code"] == code:
         return path
+    config = record.as_asked(config, row)
     examples = twice_asked(load_examples(root / "data/prepared", DATASET, config.evaluate.split))
     model, collator = materials(config, root, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     if weights is not None:

@@ -101,6 +101,7 @@ def probe(config: Config, row: Row, root: Path, tuned: Path | None, probes: Sequ
     Raises:
         ValueError: for probes that are not unique, and for missing or damaged inputs.
     """
+    config = record.as_asked(config, row)
     weights = None if tuned is None else tuned / WEIGHTS
     hashes = signed(config, row, root, probes)
     if weights is not None:
@@ -140,6 +141,7 @@ def probe(config: Config, row: Row, root: Path, tuned: Path | None, probes: Sequ
 
 def signed(config: Config, row: Row, root: Path, probes: Sequence[Probe]) -> dict[str, str]:
     """Hashes of everything the answers follow from, but for the weights."""
+    config = record.as_asked(config, row)
     ids = [one.example.example_id for one in probes]
     if not ids or len(set(ids)) < len(ids):
         twice = next((name for name in ids if ids.count(name) > 1), "none at all")

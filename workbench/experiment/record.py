@@ -22,10 +22,10 @@ import pyarrow.parquet
 import torch
 
 from workbench import code, files
-from workbench.config import Config
+from workbench.config import Config, changed
 from workbench.data.catalog import BY_NAME, DOWNSTREAM, HELD_IN, Suite, entry, for_suite
 from workbench.data.encoder import Encoder
-from workbench.records import Split
+from workbench.records import Row, Split
 
 RECORD = "record.json"
 START = "start.json"  # beside a start: what it was made of
@@ -170,6 +170,18 @@ def start_folder(config: Config, root: Path) -> Path:
     return folder
 
 
+def as_asked(config: Config, row: Row) -> Config:
+    """The configuration with which a row is examined: BLIP-2's own Q-Former reads no instruction.
+
+    Its second stage is trained without text (BLIP-2, section 3.2), so that what the first stage's text path
+    adds to the queries is nothing that the language model has met. The row `blip2` of a published
+    InstructBLIP is that model, and reads.
+    """
+    if row != "blip2" or any("instructblip" in name.lower() for name in config.model.checkpoint):
+        return config
+    return changed(config, {"model.instruction_aware": False, "model.unaware_form": "drop"})
+
+
 def switches(config: Config) -> dict[str, Any]:
     """The model section but for where the start lies and comes from: its contents are hashed."""
     section: dict[str, Any] = config.to_dict()["model"]
@@ -237,9 +249,11 @@ def _hashed(path: Path, *state: int) -> str:
 
 
 def rows_hash(datasets: Iterable[str], suite: Suite) -> str:
-    """What the catalogue says about datasets, but for the metric: it decides no weight and no answer."""
+    """What the catalogue says about datasets, but for the metric, which decides no weight and no answer, and
+    the factor, which parameters have the word on."""
     rows = {name: asdict(for_suite(name, suite)) for name in datasets}
-    return files.digest({name: {k: v for k, v in row.items() if k != "metric"} for name, row in rows.items()})
+    free = ("metric", "factor")
+    return files.digest({name: {k: v for k, v in row.items() if k not in free} for name, row in rows.items()})
 
 
 def code_hash(*modules: str) -> str:

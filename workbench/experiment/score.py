@@ -53,7 +53,7 @@ def score(config: Config, row: Row, root: Path, tuned: Path | None = None) -> Pa
     Raises:
         ValueError: for missing or damaged inputs, naming file and remedy.
     """
-    recipe = ROWS[row]
+    config, recipe = record.as_asked(config, row), ROWS[row]
     if recipe is not None and tuned is None:
         tuned = fit(config, recipe, root)
     weights, hashes, folder = _place(config, row, root, tuned)
@@ -92,6 +92,7 @@ def score(config: Config, row: Row, root: Path, tuned: Path | None = None) -> Pa
 
 def assist(config: Config, row: Row, root: Path, tuned: Path | None) -> None:
     """Asks some of the datasets of an examination that another process is making, the last ones first."""
+    config = record.as_asked(config, row)
     weights, _, folder = _place(config, row, root, tuned)
     _answer(config, row, root, weights, folder, helping=True)
 
@@ -100,6 +101,7 @@ def signed(config: Config, row: Row, root: Path, weights: Path | None) -> dict[s
     """Hashes of everything the answers follow from; the metrics are no part of it."""
     if weights is not None and not weights.is_file():
         raise record.RunError(f"{weights} does not exist; run the stage tune first")
+    config = record.as_asked(config, row)
     chosen = ("split", "num_beams", "repetition_penalty", "blind")
     settings = {name: getattr(config.evaluate, name) for name in chosen} | {"model": record.switches(config)}
     datasets, asked = record.asked(config), askings(config)

@@ -137,6 +137,11 @@ def _folder(name: str, folder: Path, allow_pickle: bool, revision: str = "") -> 
         vision = as_instructblip(model)
         state = {f"vision_model.{key}": tensor for key, tensor in vision.state_dict().items()}
         return Part(kind="vision", state=state, config=vision.config, spare=spare, **known)
+    if hasattr(config, "vision_config"):
+        raise ModelError(
+            f"{name} is a {config.model_type}, whose vision encoder does not fit; name a BLIP-2, an "
+            "InstructBLIP, a ViT, a DINOv2 or a language model"
+        )
     loader = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
     state, _, spare = _loaded(loader, folder)
     state = {f"language_model.{key}": tensor for key, tensor in state.items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import workbench
@@ -42,6 +43,8 @@ def stage(work: Callable[[Config, Path], object]) -> None:
     """
     try:
         root = check()
+        with suppress(OSError):  # of somebody else, or not there
+            (root / ".dvc/site").chmod(0o700)  # DVC has pickles in it, and makes it open where `make` has not
         work(load(root / "params.yaml"), root)
     except Exception as error:
         explained = isinstance(error, ValueError) or type(error).__module__.startswith("workbench.")

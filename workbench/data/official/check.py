@@ -226,7 +226,8 @@ def lines(finding: Finding) -> Iterator[str]:
         for part in (release.parts[split],)
     ]
     if finding.origin:
-        found.append(f"from the hub: {finding.origin}; its pictures are checked when it is prepared")
+        found.append(f"from the hub: {finding.origin}; its pictures are checked when it is prepared, and not")
+        found[-1] += " compared with those of other sets"
     yield f"{finding.state:8} {finding.dataset}{'  ' if found else ''}{', '.join(found)}"
     for sentence in finding.skipped:
         yield f"           left out: {sentence}"
@@ -234,8 +235,7 @@ def lines(finding: Finding) -> Iterator[str]:
         yield f"           {fault}"
     if finding.more:
         yield f"           and {finding.more:,} more"
-    if finding.state != "present":
-        yield f"           licence: {release.licence}; get it: {release.home}"
+    yield f"           licence: {release.licence}; get it: {release.home}"
 
 
 def named(names: Collection[str]) -> list[str]:
