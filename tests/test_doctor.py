@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+
 import yaml
 
+from workbench import code
 from workbench.config import Config
 from workbench.doctor import examine
+from workbench.experiment.record import Cost, Record, folder_hash
 
 
 def test_folders_without_their_manifest_or_record_are_findings(tmp_path):
@@ -20,3 +24,21 @@ def test_folders_without_their_manifest_or_record_are_findings(tmp_path):
         "outputs/evaluate/instruct/record.json does not exist",
     ):
         assert file in bad
+
+
+def test_an_altered_start_is_a_finding(tmp_path):
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(Config().to_dict()))
+    start = tmp_path / "backbones/micro"
+    shutil.copytree(code.PACKAGE.parent / "backbones/micro", start)
+    made = Record(
+        kind="evaluate", name="blip2", signature="a", suite="micro", seed=1, config={}, cost=Cost(1, 1, 1),
+        hashes={"start": folder_hash(start / "blip2-t5")}, examples={}, result={"sha256": {}},
+    )  # fmt: skip
+    made.write(tmp_path / "outputs/evaluate/blip2")
+
+    def bad():
+        return "\n".join(sentence for good, sentence in examine(tmp_path) if not good)
+
+    assert "another start" not in bad()
+    (start / "blip2-t5/config.json").write_text("{}")
+    assert "outputs/evaluate/blip2 was made of another start than backbones/micro is" in bad()

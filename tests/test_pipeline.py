@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from workbench import code, config, presets
+from workbench.data.catalog import CATALOG
 from workbench.records import RECIPES, ROWS
 from workbench.search.study import module
 from workbench.surroundings import flatten
@@ -44,6 +45,10 @@ def test_the_parameters_are_the_dataclasses():
         for key in (value if isinstance(value, dict) else [section])
     }
     assert written == keys(config.Config)
+
+
+def test_the_catalogue_lists_the_manual_factors():
+    assert {row.name: row.factor for row in CATALOG if row.factor != 1} == PARAMS["data"]["factors"]
 
 
 def test_the_committed_parameters_are_the_micro_preset():

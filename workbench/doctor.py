@@ -91,15 +91,10 @@ def _runs(root: Path) -> Iterator[tuple[bool, str]]:
     from workbench.experiment.record import RECORD, Record, folder_hash, start_folder
 
     config = load(root / "params.yaml")
-    model = config.model
-    try:
-        start = folder_hash(start_folder(config, root))
-    except ValueError as error:
-        yield False, str(error)
-        return
     for folder in [*sorted(root.glob("outputs/tune/*")), *sorted(root.glob("outputs/evaluate/*"))]:
         try:
             known = Record.read(folder)
+            start = folder_hash(start_folder(config, root))
         except ValueError as error:
             yield False, str(error)
             continue
@@ -108,7 +103,7 @@ def _runs(root: Path) -> Iterator[tuple[bool, str]]:
         place = folder.relative_to(root).as_posix()
         yield same, f"{place} {'matches' if same else 'differs from'} its record"
         if known.hashes.get("start") != start:
-            yield False, f"{place} was made of another start than {model.start} is now; run `dvc repro`"
+            yield False, f"{place} was made of another start than {config.model.start} is; run `dvc repro`"
     for folder in sorted((home(root) / "runs").glob("*")):
         if folder.is_dir() and not (folder / RECORD).is_file():
             yield True, f"runs/{folder.name} is unfinished; its stage goes on from there when it is run again"

@@ -35,6 +35,16 @@ def example(dataset, references=("red",), **fields):
     return Example(dataset, "7", "7", ("x.png",), references, fields)
 
 
+def test_who_was_given_no_tokens_is_not_asked_about_them():
+    asked = {"question": "who wrote it ?"}
+    without, given = example("ocrvqa", ocr="", **asked), example("ocrvqa", ocr="a, b", **asked)
+    assert evaluation_text(without) == fill(entry("vqav2").prompt, without)
+    assert evaluation_text(given) == fill(entry("ocrvqa").prompt, given)
+    builtin = Templates(BUILTIN)
+    texts = {training_text(without, "instruct", builtin, draw)[0] for draw in draws(200)}
+    assert texts == {fill(line, without) for line in BUILTIN["vqa"]}
+
+
 def draws(count):
     return [int(value) for value in np.random.default_rng(5).integers(2**63, size=count)]
 

@@ -299,3 +299,8 @@ def test_a_repetition_penalty_makes_said_words_rarer(case: Any) -> None:
         return sum(len(words) - len(set(words)) for words in said)
 
     assert repeated(1.0) > repeated(50.0)
+    own = dataclasses.replace(asked, repetition_penalty=50.0)
+    plain = [p.text for p in generate(model, batch, tiny.Letters(), own, 1)]
+    assert plain == [p.text for p in generate(model, batch, tiny.Letters(), asked, 1)], "none is asked for"
+    least = [p.text for p in generate(model, batch, tiny.Letters(), own, 1, 1.5)]
+    assert least == [p.text for p in generate(model, batch, tiny.Letters(), asked, 1, 50.0)]

@@ -190,3 +190,10 @@ def test_only_the_official_suite_leaves_room_for_peoples_answers():
     assert {room[f"llava_{kind}"] for kind in ("conversation", "detail", "reasoning")} == {TARGET_TOKENS}
     assert (room["ocrvqa"], room["vqav2"], room["coco_caption"]) == (32, 10, 80)
     assert all(room[e.name] >= e.max_new_tokens for e in CATALOG)
+
+
+def test_official_captions_are_made_as_lavis_makes_them():
+    for e in CATALOG:
+        row = for_suite(e.name, "official")
+        made = (row.max_new_tokens, row.min_new_tokens, row.length_penalty, row.repetition_penalty)
+        assert (made == (80, 10, 1.0, 1.15)) == (e.task == "caption"), e.name

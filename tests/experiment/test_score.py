@@ -13,6 +13,7 @@ from workbench import files
 from workbench.config import changed
 from workbench.data import encoder
 from workbench.data.catalog import BY_NAME
+from workbench.experiment import answers as answering
 from workbench.experiment import record
 from workbench.experiment import score as scoring
 from workbench.experiment.answers import WEIGHTS
@@ -94,6 +95,26 @@ def test_a_killed_examination_goes_on_where_it_was(examined, world, home, monkey
     assert asked == ["gqa"]
     again = pd.read_parquet(folder / "predictions.parquet")
     pd.testing.assert_frame_equal(again, pd.read_parquet(examined / "predictions.parquet"))
+
+
+def test_blip2_reads_no_instruction_and_a_published_instructblip_does(examined, world, monkeypatch):
+    assert not Record.read(examined).config["model"]["instruction_aware"]
+    unaware = changed(CONFIG, {"model.instruction_aware": False, "model.unaware_form": "drop"})
+    assert signed(CONFIG, "blip2", world, None) == signed(unaware, "blip2", world, None)
+    assert record.as_asked(CONFIG, "instruct") == CONFIG
+    published = changed(CONFIG, {"model.checkpoint": ["Salesforce/instructblip-flan-t5-xl"]})
+    assert record.as_asked(published, "blip2") == published
+
+
+def test_weights_that_find_no_room_are_named(world, tmp_path, monkeypatch):
+    def full(tensors, path):
+        path.write_bytes(b"half of it")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(answering, "save_file", full)
+    with pytest.raises(RunError, match=r"best.safetensors could not be written .* make room"):
+        answering.save_weights(tmp_path / WEIGHTS, {})
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_helper_goes_from_the_last_dataset_back_to_one_that_is_being_asked(
