@@ -1,8 +1,8 @@
 """Does a Q-Former that reads the instruction help where its queries cannot hold the picture?
 
 Micro's start has nine queries, one for each cell of a scene, so that a Q-Former that reads nothing can hand
-over everything but words. With the first four of them it has to choose. Selecting has to be learnt first, so the
-pairs with four queries are also tuned four times as long, at the rate that was best for four queries on
+over everything but words. With the first four of them it has to choose. Selecting has to be learnt first, so
+the pairs with four queries are also tuned four times as long, at the rate that was best for four queries on
 development seed 7.
 """
 
