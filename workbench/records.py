@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
@@ -24,6 +25,7 @@ ROWS: Mapping[Row, Recipe | None] = MappingProxyType(
     }
 )
 
+PUBLISHED = ("instructblip", "instruct_blip")  # in a source's name: the authors' tuned weights
 NO_FIELDS: Mapping[str, str] = MappingProxyType({})
 
 
@@ -87,3 +89,8 @@ class Score:
     metric: str
     value: float
     per_example: tuple[float, ...]
+
+
+def named(sources: Iterable[str], marks: Sequence[str]) -> bool:
+    """Whether a start or what it is made of says so by its name; folders above are called as they like."""
+    return any(mark in Path(source).name.lower() for source in sources for mark in marks)

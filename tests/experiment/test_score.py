@@ -102,8 +102,12 @@ def test_blip2_reads_no_instruction_and_a_published_instructblip_does(examined, 
     unaware = changed(CONFIG, {"model.instruction_aware": False, "model.unaware_form": "drop"})
     assert signed(CONFIG, "blip2", world, None) == signed(unaware, "blip2", world, None)
     assert record.as_asked(CONFIG, "instruct") == CONFIG
-    published = changed(CONFIG, {"model.checkpoint": ["Salesforce/instructblip-flan-t5-xl"]})
-    assert record.as_asked(published, "blip2") == published
+    tuned = ("Salesforce/instructblip-flan-t5-xl", "w/instruct_blip_flanxl_trimmed.pth", "a/best.safetensors")
+    for name in tuned:
+        start = changed(CONFIG, {"model.checkpoint": ["Salesforce/blip2-flan-t5-xl", name]})
+        assert record.as_asked(start, "blip2") == start
+    above = changed(CONFIG, {"model.checkpoint": ["/home/instructblip/blip2_pretrained.pth"]})
+    assert not record.as_asked(above, "blip2").model.instruction_aware
 
 
 def test_weights_that_find_no_room_are_named(world, tmp_path, monkeypatch):

@@ -208,8 +208,8 @@ def evaluation_text(example: Example, row: Row = "instruct") -> str:
 
 
 def _unread(dataset: Entry, example: Example) -> bool:
-    """Whether recogniser's tokens are missing where they could be given: OCR-VQA's own file has none."""
-    return dataset.task == "vqa_ocr" and not example.fields.get("ocr")
+    """OCR-VQA without recogniser's tokens, which its own file lacks; TextVQA says that there are none."""
+    return dataset.name == "ocrvqa" and not example.fields.get("ocr")
 
 
 def vocabulary_lines() -> list[str]:

@@ -21,7 +21,7 @@ from workbench.data.images import open_image
 from workbench.data.tokens import Tokenizers
 from workbench.evaluate.ask import alternatives, answer
 from workbench.experiment.answers import WEIGHTS, load_weights
-from workbench.experiment.record import RunError, encoder_folder, start_folder
+from workbench.experiment.record import RunError, as_asked, encoder_folder, start_folder
 from workbench.model.instructblip import InstructBlip
 from workbench.records import RECIPES, Example
 
@@ -72,6 +72,8 @@ def ask(
     """
     if recipe not in (*RECIPES, "blip2"):
         raise RunError(f"there is no recipe {recipe!r}; choose one of {', '.join(RECIPES)} or blip2")
+    if recipe == "blip2":
+        config = as_asked(config, "blip2")
     picture = open_image(image.resolve().parent, image.name)
     source = Encoder.open(encoder_folder(config, root))
     features = encode(source.load(), source.preprocessing.pixels([picture]))

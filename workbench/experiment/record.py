@@ -25,7 +25,7 @@ from workbench import code, files
 from workbench.config import Config, changed
 from workbench.data.catalog import BY_NAME, DOWNSTREAM, HELD_IN, Suite, entry, for_suite
 from workbench.data.encoder import Encoder
-from workbench.records import Row, Split
+from workbench.records import PUBLISHED, Row, Split, named
 
 RECORD = "record.json"
 START = "start.json"  # beside a start: what it was made of
@@ -174,10 +174,11 @@ def as_asked(config: Config, row: Row) -> Config:
     """The configuration with which a row is examined: BLIP-2's own Q-Former reads no instruction.
 
     Its second stage is trained without text (BLIP-2, section 3.2), so that what the first stage's text path
-    adds to the queries is nothing that the language model has met. The row `blip2` of a published
-    InstructBLIP is that model, and reads.
+    adds to the queries is nothing that the language model has met. The row `blip2` of a start that is tuned
+    already, a published InstructBLIP or one of our own, is that model, and reads.
     """
-    if row != "blip2" or any("instructblip" in name.lower() for name in config.model.checkpoint):
+    sources = (config.model.start, *config.model.checkpoint)
+    if row != "blip2" or named(sources, (*PUBLISHED, "best.safetensors")):
         return config
     return changed(config, {"model.instruction_aware": False, "model.unaware_form": "drop"})
 

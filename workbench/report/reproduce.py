@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
+from workbench.records import PUBLISHED, named
 from workbench.report.effects import Paired, effect
 from workbench.report.examined import Group
 from workbench.report.methods import METHODS
@@ -62,7 +62,6 @@ FAMILIES = {"t5": "FlanT5-XL", "llama": "Vicuna-7B"}
 FINE_TUNED = {"t5": "FlanT5-XXL", "llama": "Vicuna-7B"}
 # what a start's name or sources say of its size
 LARGER = {"t5": ("xxl", "FlanT5-XXL"), "llama": ("13b", "Vicuna-13B")}
-PUBLISHED = ("instructblip", "instruct_blip")  # in a source's name: the authors' tuned weights
 FULL, UNAWARE, UNBALANCED = "full", "w/o instruction-aware visual features", "w/o data balancing"
 
 
@@ -226,8 +225,7 @@ def _family(group: Group, usual: Mapping[str, str]) -> str:
 def _named(group: Group, marks: Sequence[str]) -> bool:
     """Whether the start or one of its sources has one of these in its name."""
     names = [str(group.setting("model.start") or ""), *(group.setting("model.checkpoint") or ())]
-    last = [Path(name).name.lower() for name in names]  # folders above are called as they like
-    return any(mark in name for name in last for mark in marks)
+    return named(names, marks)
 
 
 def _change(group: Group) -> str:
