@@ -140,7 +140,8 @@ def test_what_a_copy_lacks_is_read_from_the_official_files_or_left_out(tmp_path)
     assert read_manifest(out)["datasets"] == {"okvqa": {"train": 3, "val": 3, "test": 3}}
     (picture,) = {example.images for example in load_examples(out, "okvqa", "train")}
     assert open_image(out, *picture).size == (64, 48)
-    (line,) = lines(Check(tmp_path).dataset("okvqa"))
+    line, licence = lines(Check(tmp_path).dataset("okvqa"))
+    assert licence.split()[0] == "licence:"
     assert line.startswith("present  okvqa  train 3, from the hub: hub/OK-VQA; its pictures are checked")
 
 
