@@ -8,6 +8,7 @@ import shutil
 import signal
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import small_world
 import torch
@@ -22,7 +23,7 @@ from workbench.data.encoder import Encoder, encode
 from workbench.data.features import FeatureStoreError
 from workbench.data.templates import TemplateError
 from workbench.experiment import fit as fitting
-from workbench.experiment import record
+from workbench.experiment import record, sample
 from workbench.experiment.answers import WEIGHTS
 from workbench.experiment.curve import read_curve
 from workbench.experiment.fit import fit, signed
@@ -55,9 +56,21 @@ def test_a_run_leaves_a_record_and_is_never_made_again(tuned, world, monkeypatch
     assert made.cost.seconds > 0
     assert sum(made.examples.values()) == CONFIG.train.steps * CONFIG.train.batch_size
     assert [point["step"] for point in read_curve(folder)] == [1, 2, 3, 4, 5, 6]
-    assert [point["step"] for point in read_curve(folder) if "val/vqav2" in point] == [3, 6]
+    validated = {point["step"]: point for point in read_curve(folder) if "val/vqav2" in point}
+    assert list(validated) == [3, 6]
+    assert_shown(folder, made, validated[made.result["best_step"]])
     monkeypatch.setattr(fitting, "train", None)
     assert fit(CONFIG, "instruct", world) == folder
+
+
+def assert_shown(folder: Path, made: Record, best: dict) -> None:
+    """MLflow shows a training in words: answers and scores of the validation that chose its weights."""
+    table = (folder / sample.TABLE).read_text()
+    assert f"instruct, validation at step {best['step']}" in table
+    said = pd.read_csv(folder / sample.SAMPLE)
+    for name in made.examples:
+        assert f"| {name} | {BY_NAME[name].metric} | {best[f'val/{name}']:.1f} |" in table
+        assert 1 <= (said["dataset"] == name).sum() <= sample.SAMPLED
 
 
 def test_a_finished_run_without_its_weights_is_refused_with_what_to_delete(world):

@@ -103,9 +103,9 @@ _CLASSIFY: Category = "image classification"
 
 CATALOG: tuple[Entry, ...] = (
     # held-in
-    Entry("coco_caption", "COCO Caption", _CAPTION, True, "caption", "cider", "generate", CAPTION_PROMPT, 566_747, 6_000, 30, 1.0),
-    Entry("web_capfilt", "Web CapFilt", _CAPTION, True, "caption", "cider", "generate", CAPTION_PROMPT, 14_000_000, 16_000, 30, 1.0),
-    Entry("textcaps", "TextCaps", _READ_CAPTION, True, "caption", "cider", "generate", CAPTION_PROMPT, 109_765, 2_400, 30, 1.0),
+    Entry("coco_caption", "COCO Caption", _CAPTION, True, "caption", "cider", "generate", CAPTION_PROMPT, 566_747, 6_000, 48, 1.0),
+    Entry("web_capfilt", "Web CapFilt", _CAPTION, True, "caption", "cider", "generate", CAPTION_PROMPT, 14_000_000, 16_000, 48, 1.0),
+    Entry("textcaps", "TextCaps", _READ_CAPTION, True, "caption", "cider", "generate", CAPTION_PROMPT, 109_765, 2_400, 48, 1.0),
     Entry("vqav2", "VQAv2", _VQA, True, "vqa", "vqa_accuracy", "generate", QUESTION_PROMPT, 443_757, 5_000),
     Entry("okvqa", "OKVQA", _KNOWLEDGE, True, "vqa", "vqa_accuracy", "generate", QUESTION_PROMPT, 9_009, 300, factor=2.0),
     Entry("aokvqa", "A-OKVQA", _KNOWLEDGE, True, "multiple_choice", "multiple_choice", "rank", OPTIONS_PROMPT, 17_056, 500, factor=0.5),
@@ -115,10 +115,10 @@ CATALOG: tuple[Entry, ...] = (
     Entry("aokvqa_qg", "A-OKVQA QG", _QG, True, "question_generation", "cider", "generate", GENERATION_PROMPT, 17_056, 500, 24, 1.0),
     Entry("llava_conversation", "LLaVA Conversation", _LLAVA, True, "as_is", "cider", "generate", "{question}", 58_000, 1_600, 40, 1.0),
     Entry("llava_detail", "LLaVA Detail", _LLAVA, True, "as_is", "cider", "generate", "{question}", 23_000, 800, 64, 1.0),
-    Entry("llava_reasoning", "LLaVA Reasoning", _LLAVA, True, "as_is", "cider", "generate", "{question}", 77_000, 2_000, 40, 1.0),
+    Entry("llava_reasoning", "LLaVA Reasoning", _LLAVA, True, "as_is", "cider", "generate", "{question}", 77_000, 2_000, 64, 1.0),
     # held-out: unseen data of seen tasks, then four task categories never trained on
-    Entry("nocaps", "NoCaps", _CAPTION, False, "caption", "cider", "generate", CAPTION_PROMPT, 4_500, 0, 30, 1.0),
-    Entry("flickr30k", "Flickr30K", _CAPTION, False, "caption", "cider", "generate", CAPTION_PROMPT, 1_000, 0, 30, 1.0),
+    Entry("nocaps", "NoCaps", _CAPTION, False, "caption", "cider", "generate", CAPTION_PROMPT, 4_500, 0, 48, 1.0),
+    Entry("flickr30k", "Flickr30K", _CAPTION, False, "caption", "cider", "generate", CAPTION_PROMPT, 1_000, 0, 48, 1.0),
     Entry("textvqa", "TextVQA", _READ, False, "vqa_ocr", "vqa_accuracy", "generate", OCR_PROMPT, 5_000),
     Entry("vizwiz", "VizWiz", _VQA, False, "vqa", "vqa_accuracy", "generate", QUESTION_PROMPT, 8_000),
     Entry("gqa", "GQA", _REASON, False, "vqa", "exact_match", "generate", QUESTION_PROMPT, 12_578),
@@ -156,11 +156,10 @@ SECOND: Mapping[str, Entry] = MappingProxyType(
         )
     }
 )
-# The rows above leave room for what the micro suite says, but for captions, which end after 30 tokens: a quarter of
-# COCO's and Flickr30K's references and a sixth of NoCaps' are longer. People's answers are longer still: in the median
-# LLaVA's take about 19 (conversation), 94 (detail) and 123 (reasoning) tokens, and OCR-VQA asks for titles. Short answers
-# get LAVIS' 10. Captions are made as by LAVIS' projects/instructblip/caption_*.yaml (80 tokens at most and 10 at least) and
-# its captioning task (repetition penalty 1.15).
+# The rows above leave room for what the micro suite says. People's answers are longer: in the median LLaVA's take about
+# 19 (conversation), 94 (detail) and 123 (reasoning) tokens, and OCR-VQA asks for titles. Short answers get LAVIS' 10.
+# Captions are made as by LAVIS' projects/instructblip/caption_*.yaml (80 tokens at most and 10 at least) and its
+# captioning task (repetition penalty 1.15).
 OFFICIAL_TOKENS: Mapping[str, int] = {
     **{row.name: 10 for row in CATALOG if row.length_penalty < 0},
     **{row.name: 256 for row in CATALOG if row.category == _LLAVA},  # as many as training shows: TARGET_TOKENS

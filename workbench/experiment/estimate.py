@@ -10,7 +10,8 @@ from statistics import fmean
 from workbench import files
 from workbench.batch import Batch
 from workbench.config import Config
-from workbench.experiment.fit import _Run, signed, step_flops
+from workbench.experiment.fit import _Run, signed
+from workbench.experiment.operations import step_flops
 from workbench.records import Recipe
 from workbench.surroundings import home
 

@@ -13,13 +13,13 @@ from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
+import pandas as pd
 import torch
 from accelerate import Accelerator, PartialState
 from accelerate.utils import broadcast_object_list, gather_object
 from filelock import FileLock
 
 from workbench import files, tracking
-from workbench.batch import Batch
 from workbench.config import Config
 from workbench.data.augment import FreshViews
 from workbench.data.catalog import HELD_IN, for_suite
@@ -28,11 +28,10 @@ from workbench.data.mixture import Mixture
 from workbench.data.prepare import load_examples
 from workbench.data.templates import Templates, evaluation_text, training_text
 from workbench.evaluate.metrics import score
-from workbench.experiment import record
+from workbench.experiment import record, sample
 from workbench.experiment.answers import WEIGHTS, answers, load_weights, materials, save_weights, tuned_record
-from workbench.experiment.curve import CURVE, Curve, counts, cut, flat, read_curve
-from workbench.experiment.operations import Operations
-from workbench.model.instructblip import InstructBlip
+from workbench.experiment.curve import CURVE, Curve, counts, cut, flat, read_curve, validated
+from workbench.experiment.operations import step_flops
 from workbench.progress import shown
 from workbench.records import Recipe
 from workbench.surroundings import home
@@ -197,7 +196,10 @@ class _Run:
                 | {"weights_sha256": files.file_sha256(self.folder / WEIGHTS)}
                 | {key: value for key, value in best.items() if key.startswith("val/")},
             ).write(self.folder)
-            track.artifact(self.folder / record.RECORD)
+            title = f"{self.recipe}, validation at step {best['step']}"
+            sample.write_table(self.folder, title, validated(best, self.config.suite))
+            for name in (record.RECORD, sample.SAMPLE, sample.TABLE):
+                track.artifact(self.folder / name)
 
     def points(self) -> Iterator[tuple[int, Curve]]:
         """One point of the curve per step, written to curve.jsonl as well; starts after the checkpoint."""
@@ -239,6 +241,7 @@ class _Run:
         answers its share, as many examples at once as it trains on.
         """
         scores: Curve = {}
+        said_first: list[pd.DataFrame] = []
         rank, world = self.accelerator.process_index, self.accelerator.num_processes
         at_once = max(1, self.config.train.batch_size // (world * self.config.train.accumulate_steps))
         for name, examples in self.validation.items():
@@ -252,11 +255,15 @@ class _Run:
                 batch_size=at_once,
                 num_beams=1,
             )
-            scores[f"val/{name}"] = score(row.metric, gather_object(said)).value
+            said = gather_object(said)
+            result = score(row.metric, said)
+            scores[f"val/{name}"] = result.value
+            said_first.append(sample.first(said, result.per_example))
         mean = statistics.fmean(scores.values())
         if self.progress.best_score is None or mean > self.progress.best_score:
             if self.accelerator.is_main_process:
                 save_weights(self.folder / WEIGHTS, self.model.trainable())
+                sample.write_sample(self.folder, pd.concat(said_first))
             self.progress = replace(self.progress, best_score=mean, best_step=step)
         return {"val": mean, **scores}
 
@@ -270,16 +277,6 @@ class _Run:
         named = {"stage": "tune", "recipe": self.recipe, "suite": self.config.suite}
         hashes = {f"hash.{key}": value for key, value in self.hashes.items() if key != "recipe"}
         return named | {"seed": str(self.config.train.seed)} | hashes
-
-
-def step_flops(model: InstructBlip, batches: Callable[[int], Iterator[Batch]]) -> float:
-    """Floating-point operations of one update, counted on the first; later batches differ in length."""
-    model.train()
-    with Operations() as counter:
-        for batch in batches(0):
-            model(batch.to(model.device)).loss.backward()
-    model.zero_grad(set_to_none=True)
-    return float(counter.total)
 
 
 def _factors(config: Config) -> dict[str, float]:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
+
+from workbench.batch import Batch
+from workbench.model.instructblip import InstructBlip
 
 
 class Operations(TorchDispatchMode):
@@ -30,3 +34,13 @@ class Operations(TorchDispatchMode):
         if formula := flop_registry.get(func._overloadpacket):
             self.total += formula(*args, **given, out_val=out)
         return out
+
+
+def step_flops(model: InstructBlip, batches: Callable[[int], Iterator[Batch]]) -> float:
+    """Floating-point operations of one update, counted on the first; later batches differ in length."""
+    model.train()
+    with Operations() as counter:
+        for batch in batches(0):
+            model(batch.to(model.device)).loss.backward()
+    model.zero_grad(set_to_none=True)
+    return float(counter.total)

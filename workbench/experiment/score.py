@@ -27,7 +27,7 @@ from workbench.data.collate import Collator
 from workbench.data.direct import instruction as direct_text
 from workbench.data.templates import evaluation_text
 from workbench.evaluate import metrics
-from workbench.experiment import record
+from workbench.experiment import record, sample
 from workbench.experiment.answers import WEIGHTS, answers, load_weights, materials
 from workbench.experiment.details import askings, detail, examples_of
 from workbench.experiment.fit import fit
@@ -38,7 +38,6 @@ from workbench.records import ROWS, Example, Prediction, Row
 from workbench.surroundings import home
 
 RESULTS = ("scores.jsonl", "predictions.parquet")
-SAMPLED = 3  # predictions of each dataset that MLflow shows
 
 
 def score(config: Config, row: Row, root: Path, tuned: Path | None = None) -> Path:
@@ -70,8 +69,9 @@ def score(config: Config, row: Row, root: Path, tuned: Path | None = None) -> Pa
             scores = rescore(folder, config.suite)
             results = [*RESULTS, *(detail(folder, config, root) if config.suite == "official" else ())]
             track.metrics(0, {f"{_kind(s)}/{s['dataset']}": s["value"] for s in scores})
-            _sample(folder).to_csv(folder / "sample.csv", index=False)
-            files.write_text(folder / "scores.md", _fragment(row, scores))
+            answered = pd.read_parquet(folder / "predictions.parquet")
+            sample.write_sample(folder, answered[~answered["blind"]])
+            sample.write_table(folder, row, scores)
             counts = {s["dataset"]: s["n"] for s in scores if not s["blind"]}
             record.Record(
                 kind="evaluate",
@@ -85,7 +85,7 @@ def score(config: Config, row: Row, root: Path, tuned: Path | None = None) -> Pa
                 examples=counts,
                 result={"sha256": {name: files.file_sha256(folder / name) for name in results}},
             ).write(folder)
-            for name in (record.RECORD, "sample.csv", "scores.md"):
+            for name in (record.RECORD, sample.SAMPLE, sample.TABLE):
                 track.artifact(folder / name)
     return folder
 
@@ -256,23 +256,5 @@ def _prediction(line: dict[Any, Any]) -> Prediction:
     return Prediction(example, line["instruction"], line["prediction"], tuple(line["candidate_scores"]))
 
 
-def _sample(folder: Path) -> pd.DataFrame:
-    every = pd.read_parquet(folder / "predictions.parquet")
-    seeing = every[~every["blind"]]
-    columns = ["dataset", "example_id", "instruction", "prediction", "references", "score"]
-    return seeing.groupby("dataset", sort=False).head(SAMPLED)[columns]
-
-
 def _kind(line: dict[str, Any]) -> str:
     return "blind" if line["blind"] else "score"
-
-
-def _fragment(row: Row, scores: list[dict[str, Any]]) -> str:
-    blind = {line["dataset"]: f"{line['value']:.1f}" for line in scores if line["blind"]}
-    lines = [f"# {row}", "", "| dataset | metric | score | blind |", "|---|---|---:|---:|"]
-    lines += [
-        f"| {s['dataset']} | {s['metric']} | {s['value']:.1f} | {blind.get(s['dataset'], '')} |"
-        for s in scores
-        if not s["blind"]
-    ]
-    return "\n".join(lines) + "\n"
