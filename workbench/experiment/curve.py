@@ -11,7 +11,6 @@ from typing import Any
 from accelerate.utils import gather_object
 
 from workbench import files
-from workbench.data.catalog import Suite, for_suite
 
 Curve = dict[str, float]
 CURVE = "curve.jsonl"
@@ -40,12 +39,3 @@ def flat(step: int, metrics: Mapping[str, Any]) -> Curve:
 def counts(point: Mapping[str, Any]) -> dict[str, int]:
     """Dataset -> the examples of it that a point says were drawn."""
     return {key.removeprefix("drawn/"): n for key, n in point.items() if key.startswith("drawn/")}
-
-
-def validated(point: Mapping[str, Any], suite: Suite) -> list[dict[str, Any]]:
-    """What a point says of each dataset's validation examples, as lines of an examination's scores."""
-    values = {key.removeprefix("val/"): value for key, value in point.items() if key.startswith("val/")}
-    return [
-        {"dataset": name, "metric": for_suite(name, suite).metric, "value": value, "blind": False}
-        for name, value in values.items()
-    ]

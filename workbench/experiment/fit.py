@@ -30,7 +30,7 @@ from workbench.data.templates import Templates, evaluation_text, training_text
 from workbench.evaluate.metrics import score
 from workbench.experiment import record, sample
 from workbench.experiment.answers import WEIGHTS, answers, load_weights, materials, save_weights, tuned_record
-from workbench.experiment.curve import CURVE, Curve, counts, cut, flat, read_curve, validated
+from workbench.experiment.curve import CURVE, Curve, counts, cut, flat, read_curve
 from workbench.experiment.operations import step_flops
 from workbench.progress import shown
 from workbench.records import Recipe
@@ -50,7 +50,8 @@ def fit(
     after: Path | None = None,
     watch: Callable[[int, Curve], None] = lambda step, point: None,
 ) -> Path:
-    """The folder of the finished run: record.json, curve.jsonl, best.safetensors, checkpoint/.
+    """The folder of the finished run: record.json, curve.jsonl, best.safetensors, checkpoint/, and in words
+    for MLflow sample.csv and scores.md.
 
     A finished run is returned as it is; one that was killed goes on from its checkpoint and ends with
     the same bits on a CPU (on a GPU sums have an order of their own: equal but for rounding); two
@@ -182,6 +183,8 @@ class _Run:
             assert self.model.frozen_checksum() == frozen, "training changed a frozen weight"
             curve = read_curve(self.folder)
             best = curve[(self.progress.best_step or 1) - 1]
+            title = f"{self.recipe}, validation at step {best['step']}"
+            sample.write_table(self.folder, title, sample.validated(best, self.config.suite))
             record.Record(
                 kind="tune",
                 name=self.recipe,
@@ -196,8 +199,6 @@ class _Run:
                 | {"weights_sha256": files.file_sha256(self.folder / WEIGHTS)}
                 | {key: value for key, value in best.items() if key.startswith("val/")},
             ).write(self.folder)
-            title = f"{self.recipe}, validation at step {best['step']}"
-            sample.write_table(self.folder, title, validated(best, self.config.suite))
             for name in (record.RECORD, sample.SAMPLE, sample.TABLE):
                 track.artifact(self.folder / name)
 

@@ -41,6 +41,7 @@ PLUMBING = frozenset(
         "workbench.data.prepare",
         "workbench.evaluate.metrics",
         "workbench.experiment.record",
+        "workbench.experiment.sample",
         "workbench.files",
         "workbench.progress",
         "workbench.surroundings",

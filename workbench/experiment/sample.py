@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from workbench import files
+from workbench.data.catalog import Suite, for_suite
 from workbench.records import Prediction
 
 SAMPLE, TABLE = "sample.csv", "scores.md"
@@ -43,3 +44,12 @@ def write_table(folder: Path, title: str, scores: Iterable[Mapping[str, Any]]) -
         if not s["blind"]
     ]
     files.write_text(folder / TABLE, "\n".join(table) + "\n")
+
+
+def validated(point: Mapping[str, Any], suite: Suite) -> list[dict[str, Any]]:
+    """What a point of a curve says of each dataset's validation examples, as lines of scores.jsonl."""
+    values = {key.removeprefix("val/"): value for key, value in point.items() if key.startswith("val/")}
+    return [
+        {"dataset": name, "metric": for_suite(name, suite).metric, "value": value, "blind": False}
+        for name, value in values.items()
+    ]
