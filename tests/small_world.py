@@ -19,6 +19,7 @@ WIDTH, QUERIES = 32, 4
 SETTINGS = {
     "data.size_scale": 0.004,
     "data.eval_examples": 2,
+    "data.mixing": "example",  # as in micro
     "model.num_query_tokens": QUERIES,
     "train.steps": 6,
     "train.batch_size": 4,

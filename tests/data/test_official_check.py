@@ -15,6 +15,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from workbench.cli import app
+from workbench.data.official import check
 from workbench.data.official.check import Check, archive_faults, lines
 from workbench.data.official.releases import RELEASES
 
@@ -87,6 +88,16 @@ def test_a_half_filled_root_says_what_is_there_and_what_is_not(tmp_path, filled,
     )
     assert "partial  okvqa\n           okvqa/OpenEnded_mscoco_train2014_questions.json: is missing" in said
     assert "missing  nocaps" in said
+
+
+def test_the_first_faults_are_named_or_all_of_them(tmp_path, monkeypatch):
+    monkeypatch.setattr(check, "SHOWN", 1)
+    some, every = (checked(tmp_path, "okvqa", *more)[1] for more in ((), ("--all",)))
+    lacking = every.count(": is missing")
+    assert lacking > 2
+    assert some.count(": is missing") == 1
+    assert f"and {lacking - 1} more" in some
+    assert " more" not in every
 
 
 def plant(root: Path) -> None:

@@ -265,6 +265,27 @@ def test_a_cached_hub_id_is_read_offline_and_its_commit_recorded(offline, tmp_pa
         assert make(tmp_path, name)["sources"][0]["revision"] == commit
 
 
+def test_a_start_that_is_made_again_is_of_the_same_commit(offline, tmp_path, capsys):
+    first, newest = "a" * 40, "b" * 40
+    place = offline / "models--Salesforce--instructblip-tiny"
+    for seed, commit in enumerate((first, newest)):
+        made.whole(place / "snapshots" / commit, "t5", seed=seed)
+    (place / "refs").mkdir()
+    wanted = {"model.start": "made", "model.checkpoint": ["Salesforce/instructblip-tiny"]}
+    config = changed(small_world.CONFIG, wanted | {"model.num_query_tokens": tiny.QUERIES})
+
+    def commit_of_a_start(main):
+        (place / "refs/main").write_text(main)
+        start.work(config, tmp_path)
+        return read_json(tmp_path / "made/start.json")["sources"][0]["revision"]
+
+    assert commit_of_a_start(first) == first
+    assert commit_of_a_start(newest) == first
+    assert "as before; delete" in capsys.readouterr().out
+    (tmp_path / "made/start.json").unlink()
+    assert commit_of_a_start(newest) == newest
+
+
 @pytest.mark.parametrize(("held", "asked"), [("model.safetensors", 1), ("pytorch_model.bin", 2)])
 def test_pickles_are_downloaded_only_where_there_is_nothing_else(held, asked, tmp_path, monkeypatch):
     patterns = []

@@ -66,13 +66,14 @@ class Part:
     spare: list[str] = field(default_factory=list)
 
 
-def read(name: str, root: Path, allow_pickle: bool) -> Part:
+def read(name: str, root: Path, allow_pickle: bool, pinned: str = "") -> Part:
     """Reads one source of model.checkpoint, in the precision that it has on disk.
 
     Args:
         name: a path, absolute or below root, or a hub id, ``owner/model`` or ``owner/model@revision``.
         allow_pickle: whether .pth and .bin files are read at all; they are read as bare tensors, and
             nothing in them is run.
+        pinned: the commit of a hub id that names none itself; the newest if empty.
 
     Raises:
         ModelError: naming the source and the remedy.
@@ -85,7 +86,7 @@ def read(name: str, root: Path, allow_pickle: bool) -> Part:
     found = _HUB_ID.fullmatch(name)
     if not found or path.suffix in (*_PICKLES, ".safetensors"):
         raise ModelError(f"model.checkpoint names {name}, which is no file, folder or hub id; check the path")
-    folder = _from_hub(found["name"], found["revision"], allow_pickle)
+    folder = _from_hub(found["name"], found["revision"] or pinned or None, allow_pickle)
     return _folder(name, folder, allow_pickle, revision=folder.name)
 
 

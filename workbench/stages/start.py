@@ -25,11 +25,14 @@ def work(config: Config, root: Path) -> None:
     target = root / model.start
     if target.resolve() == (root / SHIPPED).resolve():
         raise ModelError(f"model.start is {SHIPPED}, which comes with the repository; name another folder")
-    parts = [read(name, root, model.allow_pickle) for name in model.checkpoint]
+    before = _commits(target / START)
+    parts = [read(name, root, model.allow_pickle, before.get(name, "")) for name in model.checkpoint]
     account = assemble(parts, model.num_query_tokens, target)
     files.write_json(target / START, {"checkpoint": list(model.checkpoint), **account})
     for source in account["sources"]:
         pin = f", commit {source['revision']}" if source["revision"] else ""
+        if before.get(source["source"]):
+            pin += f", as before; delete {target / START} for the newest"
         kept, lost = len(source["loaded"]), len(source["replaced"])
         print(f"{source['source']} ({source['kind']}{pin}): {kept} weights loaded, {lost} replaced later")
     for what in ("drawn", "unexpected", "spare"):
@@ -37,6 +40,12 @@ def work(config: Config, root: Path) -> None:
         if names:
             print(f"{what}: {len(names)} ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})")
     print(f"{target / ('blip2-' + account['family'])}: made; {target / START} lists every weight")
+
+
+def _commits(note: Path) -> dict[str, str]:
+    """Source -> the commit that an earlier call read it at: who makes a start again gets the same one."""
+    sources = files.read_json(note)["sources"] if note.is_file() else []
+    return {source["source"]: source["revision"] for source in sources if source["revision"]}
 
 
 if __name__ == "__main__":

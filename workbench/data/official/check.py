@@ -23,7 +23,7 @@ from workbench.data.official.releases import RELEASES, Part, Release, archives, 
 from workbench.data.official.rows import DataFault
 from workbench.records import Example, Split
 
-SHOWN = 20  # faults of a dataset; the others are counted
+SHOWN = 20  # faults of a dataset, unless more are asked for; the others are counted
 _USES: dict[tuple[Split, ...], str] = {("train",): "tuning", ("val",): "development"}
 State = Literal["present", "partial", "missing"]
 
@@ -35,11 +35,13 @@ class Finding:
     Attributes:
         sizes: split -> examples that could be read.
         origin: where on the hub it is taken from, "" for official files.
+        room: how many faults are named at most.
         faults: the first of them; more: how many others there are.
         skipped: why something was not looked at, said once in a check.
     """
 
     dataset: str
+    room: int = SHOWN
     state: State = "missing"
     origin: str = ""
     sizes: dict[Split, int] = field(default_factory=dict)
@@ -49,7 +51,7 @@ class Finding:
 
     def note(self, fault: DataFault | str) -> None:
         """Takes a fault down."""
-        if len(self.faults) < SHOWN:
+        if len(self.faults) < self.room:
             self.faults.append(str(fault))
         else:
             self.more += 1
@@ -60,17 +62,18 @@ class Check:
 
     Args:
         pictures: decode every picture and video, and look for test pictures in training.
+        shown: how many faults of a dataset are named at most.
     """
 
-    def __init__(self, root: Path, pictures: bool = True, workers: int = 2) -> None:
-        self.root, self.pictures, self.workers = root, pictures, workers
+    def __init__(self, root: Path, pictures: bool = True, workers: int = 2, shown: int = SHOWN) -> None:
+        self.root, self.pictures, self.workers, self.shown = root, pictures, workers, shown
         self.album, self.looks = Album(), Looks()
         self.pinned = pinned(root)
         self.lacking: set[str] = set()
 
     def dataset(self, name: str) -> Finding:
         """Reads everything of a dataset once; what it takes from the hub is not looked at."""
-        release, finding = RELEASES[name], Finding(name)
+        release, finding = RELEASES[name], Finding(name, self.shown)
         seen, before = Seen(), set(self.lacking)
         there = 0
         if name in self.pinned:
@@ -176,11 +179,11 @@ class Check:
         for test, ref, train, other in self.album.by_look():
             expected, _ = _judged(test)
             shown[expected] += 1
-            if shown[expected] <= SHOWN:
+            if shown[expected] <= self.shown:
                 yield expected, f"{ref} of {test} looks like {other} in the training of {train}; look at both"
         for expected, number in shown.items():
-            if number > SHOWN:
-                yield expected, f"and {number - SHOWN:,} more pictures that look alike"
+            if number > self.shown:
+                yield expected, f"and {number - self.shown:,} more pictures that look alike"
 
 
 def _judged(test: str) -> tuple[bool, str]:
