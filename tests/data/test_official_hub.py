@@ -142,7 +142,29 @@ def test_what_a_copy_lacks_is_read_from_the_official_files_or_left_out(tmp_path)
     assert open_image(out, *picture).size == (64, 48)
     line, licence = lines(Check(tmp_path).dataset("okvqa"))
     assert licence.split()[0] == "licence:"
-    assert line.startswith("present  okvqa  train 3, from the hub: hub/OK-VQA; its pictures are checked")
+    assert line == "present  okvqa  train 3, val 3, test 3, from the hub: hub/OK-VQA"
+    line = next(lines(Check(tmp_path, pictures=False).dataset("okvqa")))
+    assert line.startswith("present  okvqa  train 3, from the hub: hub/OK-VQA; its pictures are checked when")
+
+
+def test_pictures_of_a_copy_in_a_folder_are_compared_with_training(tmp_path):
+    official_root.fill(tmp_path)
+    known = io.BytesIO()
+    trained = tmp_path / "coco/train2014/COCO_train2014_000000000101.jpg"
+    Image.open(trained).resize((200, 150)).save(known, "PNG")
+    question = {"id": "1", "imageId": "n1", "question": "Is it red?", "answer": "no"}
+    picture = {"id": "n1", "image": {"bytes": known.getvalue(), "path": None}}
+    parts = {
+        "testdev_balanced_instructions": ("testdev", [question], []),
+        "testdev_balanced_images": ("testdev", [picture], ["image"]),
+    }
+    repository(tmp_path, "GQA", parts)
+    official_root.write(tmp_path, "hub.json", {"gqa": {"repo": "hub/GQA"}})
+    examination = Check(tmp_path)
+    for name in ("coco_caption", "vqav2", "gqa"):
+        assert examination.dataset(name).state == "present", name
+    leaks = [sentence for expected, sentence in examination.shared() if not expected]
+    assert any("of gqa looks like" in leak and str(trained.name) in leak for leak in leaks), leaks
 
 
 def test_one_of_ten_answers_may_be_empty_and_not_all(tmp_path):

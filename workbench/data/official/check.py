@@ -9,13 +9,13 @@ from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 from typing import Literal
 
 from workbench.data.catalog import BY_NAME
-from workbench.data.images import ImageError, open_image
-from workbench.data.official import vetting, video
+from workbench.data.images import ImageError, decode, open_image
+from workbench.data.official import hub, vetting, video
 from workbench.data.official.extras import NotInstalled
-from workbench.data.official.hub import gives, pinned
 from workbench.data.official.hygiene import EXCEPTED, NOTHING, Album, Looked, Looks, look
 from workbench.data.official.lookup import Seen
 from workbench.data.official.pictures import source_of, video_of
@@ -34,7 +34,8 @@ class Finding:
 
     Attributes:
         sizes: split -> examples that could be read.
-        origin: where on the hub it is taken from, "" for official files.
+        origin: where on the hub it is taken from, "" for official files; compared: whether its pictures
+            are compared with those of other sets all the same.
         room: how many faults are named at most.
         faults: the first of them; more: how many others there are.
         skipped: why something was not looked at, said once in a check.
@@ -44,6 +45,7 @@ class Finding:
     room: int = SHOWN
     state: State = "missing"
     origin: str = ""
+    compared: bool = False
     sizes: dict[Split, int] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
     more: int = 0
@@ -68,22 +70,25 @@ class Check:
     def __init__(self, root: Path, pictures: bool = True, workers: int = 2, shown: int = SHOWN) -> None:
         self.root, self.pictures, self.workers, self.shown = root, pictures, workers, shown
         self.album, self.looks = Album(), Looks()
-        self.pinned = pinned(root)
+        self.pinned = hub.pinned(root)
         self.lacking: set[str] = set()
 
     def dataset(self, name: str) -> Finding:
-        """Reads everything of a dataset once; what it takes from the hub is not looked at."""
+        """Reads everything of a dataset once; of what it takes from the hub only a folder that is here."""
         release, finding = RELEASES[name], Finding(name, self.shown)
         seen, before = Seen(), set(self.lacking)
         there = 0
         if name in self.pinned:
             pin = self.pinned[name]
             finding.origin, there = f"{pin['repo']} {pin.get('revision') or ''}".strip(), 1
+            finding.compared = self.pictures and hub.local(self.root, name)
         for archive in archives(self.root, release):
             for fault in archive_faults(self.root, archive):
                 finding.note(fault)
         for part, splits in _parts(release):
-            if gives(self.root, name, splits[0]):
+            if hub.gives(self.root, name, splits[0]):
+                if finding.compared:
+                    self._copy(name, splits, finding)
                 continue
             absent = missing(self.root, part)
             for file in absent:
@@ -99,11 +104,30 @@ class Check:
             finding.state = "partial" if finding.faults else "present"
         return finding
 
+    def _copy(self, name: str, splits: tuple[Split, ...], finding: Finding) -> None:
+        """Reads a split of a hub's copy as it would be prepared, in a folder that is thrown away."""
+        looks: dict[str, int] = {}
+        role, keep = _role(name, splits)
+        with TemporaryDirectory() as folder:
+            archive = Path(folder, "pictures.zip")
+            try:
+                found = list(hub.examples(self.root, name, splits[0], archive))
+                finding.sizes |= dict.fromkeys(splits, len(found))
+                with zipfile.ZipFile(archive) as pictures:
+                    for example in found if keep else ():
+                        ref = example.images[0]
+                        if ref not in looks:
+                            looks[ref] = look(decode(pictures.read(PurePosixPath(ref).name), ref))
+                        self.album.add(role, name, example.image_id, ref, looks[ref])
+            except DataFault as fault:
+                finding.note(fault)
+            except NotInstalled as error:
+                self.lacking.add(str(error))
+
     def _part(self, name: str, splits: tuple[Split, ...], finding: Finding, seen: Seen) -> int:
         """Reads one part and its pictures; returns how many examples could be read."""
         size, before = 0, len(finding.faults) + finding.more
-        role = "train" if "train" in splits else "test"
-        keep = (BY_NAME[name].held_in or role == "test") and splits != ("val",)
+        role, keep = _role(name, splits)
         try:
             found = vetting.read(self.root, name, splits[0], finding.note)
             for example, looks in self._looked(found, finding, seen):
@@ -186,6 +210,12 @@ class Check:
                 yield expected, f"and {number - self.shown:,} more pictures that look alike"
 
 
+def _role(name: str, splits: tuple[Split, ...]) -> tuple[str, bool]:
+    """train or test, and whether its pictures are to be compared."""
+    role = "train" if "train" in splits else "test"
+    return role, (BY_NAME[name].held_in or role == "test") and splits != ("val",)
+
+
 def _judged(test: str) -> tuple[bool, str]:
     """Whether a test may share pictures with training, and why."""
     if test in EXCEPTED:
@@ -229,8 +259,10 @@ def lines(finding: Finding) -> Iterator[str]:
         for part in (release.parts[split],)
     ]
     if finding.origin:
-        found.append(f"from the hub: {finding.origin}; its pictures are checked when it is prepared, and not")
-        found[-1] += " compared with those of other sets"
+        found.append(f"from the hub: {finding.origin}")
+        if not finding.compared:
+            found[-1] += "; its pictures are checked when it is prepared, and not"
+            found[-1] += " compared with those of other sets"
     yield f"{finding.state:8} {finding.dataset}{'  ' if found else ''}{', '.join(found)}"
     for sentence in finding.skipped:
         yield f"           left out: {sentence}"

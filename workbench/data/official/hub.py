@@ -61,6 +61,11 @@ def gives(root: Path, dataset: str, split: Split) -> bool:
     return dataset in pinned(root) and split in COPIES[dataset].splits
 
 
+def local(root: Path, dataset: str) -> bool:
+    """Whether a dataset's copy is a folder below the root, which can be read at no cost but time."""
+    return dataset in (found := pinned(root)) and _folder(root, found[dataset]["repo"]) is not None
+
+
 def pin(root: Path, dataset: str) -> str:
     """Writes the newest revision of a dataset's copy into hub.json, for good, and returns it.
 
