@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import json
+import zipfile
 
 import official_root
 import pyarrow as pa
@@ -165,6 +166,62 @@ def test_pictures_of_a_copy_in_a_folder_are_compared_with_training(tmp_path):
         assert examination.dataset(name).state == "present", name
     leaks = [sentence for expected, sentence in examination.shared() if not expected]
     assert any("of gqa looks like" in leak and str(trained.name) in leak for leak in leaks), leaks
+
+
+@pytest.mark.parametrize("karpathys", [True, False])
+def test_of_all_pictures_of_flickr30k_karpathys_test_is_read(tmp_path, karpathys):
+    captions = [f"A dog {word}." for word in ("runs", "sits", "eats", "naps", "digs")]
+    rows = [
+        {"image": encoded(k), "caption": captions, "img_id": str(k), "filename": f"{100 + k}.jpg"} for k in range(4)
+    ]
+    repository(tmp_path, "flickr30k", {"default": ("test", rows, ["image"])})
+    official_root.write(tmp_path, "hub.json", {"flickr30k": {"repo": "hub/flickr30k"}})
+    with pytest.raises(DataFault, match=r"flickr30k/dataset_flickr30k\.json"):
+        list(hub.examples(tmp_path, "flickr30k", "test", tmp_path / "x.zip"))
+    if karpathys:
+        split = [{"filename": f"{100 + k}.jpg", "split": "test" if k in (1, 3) else "val"} for k in range(4)]
+        official_root.write(tmp_path, "flickr30k/dataset_flickr30k.json", {"images": split})
+    else:
+        official_root.write(tmp_path, "flickr30k/test.txt", "101\n103\n", newline="\r\n")
+    found = list(hub.examples(tmp_path, "flickr30k", "test", tmp_path / "x.zip"))
+    assert [(one.example_id, one.image_id) for one in found] == [
+        ("flickr30k_101", "flickr/101"), ("flickr30k_103", "flickr/103"),
+    ]  # fmt: skip
+    assert {one.references for one in found} == {tuple(captions)}
+    with zipfile.ZipFile(tmp_path / "x.zip") as pictures:
+        assert len(pictures.namelist()) == 2, "others' pictures are left out"
+
+
+def test_of_cocos_validation_pictures_karpathys_are_read(tmp_path):
+    names = [f"COCO_val2014_{k:012d}.jpg" for k in (7, 8, 9)]
+    rows = [{"question_id": name, "image": encoded(k), "answer": ["A cat."] * 5} for k, name in enumerate(names)]
+    repository(tmp_path, "COCO", {"default": ("val", [*rows, {**rows[0], "question_id": "cat.jpg"}], ["image"])})
+    official_root.write(tmp_path, "hub.json", {"coco_caption": {"repo": "hub/COCO"}})
+    split = [{"filename": name, "split": part} for name, part in zip(names, ("test", "restval", "val"), strict=True)]
+    official_root.write(tmp_path, "coco/dataset_coco.json", {"images": split})
+    for part, number in (("test", 7), ("val", 9)):
+        (example,) = hub.examples(tmp_path, "coco_caption", part, tmp_path / "x.zip")
+        assert (example.example_id, example.image_id) == (f"coco_caption_{number}", f"coco/{number:012d}")
+        assert len(example.references) == 5
+    official_root.write(tmp_path, "coco/dataset_coco.json", {"images": [{"filename": "cat.jpg", "split": "test"}]})
+    with pytest.raises(DataFault, match="val row 3: the field 'question_id' is not the name of a picture of COCO"):
+        list(hub.examples(tmp_path, "coco_caption", "test", tmp_path / "x.zip"))
+
+
+def test_textcaps_trains_on_each_caption_and_is_examined_on_all_of_a_picture(tmp_path):
+    row = {"image": encoded(1), "image_id": "0a", "caption_str": ["A sign.", "A stop sign."]}
+    repository(tmp_path, "TextCaps", {"default": ("train", [row], ["image"])})
+    official_root.write(tmp_path, "hub.json", {"textcaps": {"repo": "hub/TextCaps"}})
+    found = list(hub.examples(tmp_path, "textcaps", "train", tmp_path / "x.zip"))
+    assert [(one.example_id, one.references) for one in found] == [
+        ("textcaps_0a_0", ("A sign.",)), ("textcaps_0a_1", ("A stop sign.",)),
+    ]  # fmt: skip
+    assert len({one.images for one in found}) == 1
+    examined = tmp_path / "other"
+    repository(examined, "TextCaps", {"default": ("val", [row], ["image"])})
+    official_root.write(examined, "hub.json", {"textcaps": {"repo": "hub/TextCaps"}})
+    (example,) = hub.examples(examined, "textcaps", "test", examined / "x.zip")
+    assert (example.image_id, example.references) == ("openimages/0a", ("A sign.", "A stop sign."))
 
 
 def test_one_of_ten_answers_may_be_empty_and_not_all(tmp_path):

@@ -98,6 +98,19 @@ def test_the_papers_largest_t5_in_figures():
     assert held < memory(paper_config("flant5xl"), preset, 1, Lengths()) < 1.25 * held
 
 
+def remembered(work):
+    """Counted once for each size, because it takes seconds; of one architecture and configuration."""
+    known = {}
+
+    def once(architecture, config, *sizes, **named):
+        key = (*sizes, *named.items())
+        if key not in known:
+            known[key] = work(architecture, config, *sizes, **named)
+        return known[key]
+
+    return once
+
+
 @pytest.mark.parametrize(
     ("preset", "kind", "gpus", "says"),
     [
@@ -116,6 +129,8 @@ def test_a_preset_on_hardware_in_words(preset, kind, gpus, says, tmp_path, monke
         return found
 
     monkeypatch.setattr(hardware, "architecture", shallow)
+    monkeypatch.setattr(hardware, "count", remembered(count))
+    monkeypatch.setattr(hardware, "memory", remembered(memory))
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     (tmp_path / "backbones").symlink_to(ROOT / "backbones")
     settings = presets.read(ROOT, preset)
@@ -134,17 +149,9 @@ def test_memory_is_judged_by_the_longest_examples(tmp_path, monkeypatch):
     tiny.start(start, "t5", positions=256)
     settings = changed(preset, {"model.num_query_tokens": tiny.QUERIES, "model.start": "backbones/micro"})
     found = AutoConfig.from_pretrained(start / "blip2-t5")
-    cost, needed = count(found, settings, Lengths()), {}
-
-    def once(architecture, config, rows, lengths, on_gpu=True):
-        """Counted once for each size: nothing else differs here."""
-        if (rows, lengths) not in needed:
-            needed[rows, lengths] = memory(found, settings, rows, lengths)
-        return needed[rows, lengths]
-
-    monkeypatch.setattr(hardware, "count", lambda *given: cost)
-    monkeypatch.setattr(hardware, "memory", once)
-    short, long = (once(found, settings, 64, lengths) for lengths in (Lengths(), LONGEST))
+    monkeypatch.setattr(hardware, "count", remembered(count))
+    monkeypatch.setattr(hardware, "memory", remembered(memory))
+    short, long = (memory(found, settings, 64, lengths) for lengths in (Lengths(), LONGEST))
     monkeypatch.setitem(HARDWARE, "toy", Hardware((short + long) / 2 / (1 - RESERVE), 1e12, 1e11))
 
     def said(*lengths):

@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import zipfile
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -97,13 +98,13 @@ def examples(root: Path, dataset: str, split: Split, archive: Path) -> Iterator[
     copy = COPIES[dataset]
     if split not in copy.splits:
         raise DataFault(PINS, dataset, f"its copy has no {split}", "use its official files")
-    name = f"hub/{archive.name}"
+    name, wanted = f"hub/{archive.name}", copy.choose(root, split)
     with replacing(archive) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as pictures:
         if copy.pictures_config:
             for row in _rows(root, dataset, copy.pictures_config, copy.splits[split]):
                 _put(pictures, row, row.name("id"))
         for row in _rows(root, dataset, copy.config, copy.splits[split]):
-            if not copy.wanted(row):
+            if not wanted(row):
                 continue
             if copy.pictures_config:
                 member = f"{row.name('imageId')}.png"
@@ -111,7 +112,13 @@ def examples(root: Path, dataset: str, split: Split, archive: Path) -> Iterator[
                     raise row.fault(f"its picture {member} is not in {copy.pictures_config}")
             else:
                 member = _put(pictures, row, "")
-            yield copy.make(row, f"{name}/{member}")
+            made = copy.make(row, f"{name}/{member}")
+            yield from _each_caption(made) if copy.captions and split == "train" else (made,)
+
+
+def _each_caption(example: Example) -> Iterator[Example]:
+    for number, caption in enumerate(example.references):
+        yield replace(example, example_id=f"{example.example_id}_{number}", references=(caption,))
 
 
 def _put(pictures: zipfile.ZipFile, row: Row, name: str) -> str:
