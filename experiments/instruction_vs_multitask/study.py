@@ -15,12 +15,14 @@ STUDY = Study(
         Arm("instruct", row="instruct", title="instruction tuning"),
     ],
     baseline="instruct",
-    claims=[
-        Claim("held-out, over BLIP-2", "instruct", "blip2", "figure4", 1.0, 6.8, FIGURE4, primary=True),
+    claims=[  # early: a start that had captioned longer leaves less to gain, see README.md
+        Claim(
+            "held-out, over an early BLIP-2", "instruct", "blip2", "figure4", 1.0, 6.8, FIGURE4, primary=True
+        ),
         Claim("held-out, over plain", "instruct", "plain", "figure4", 1.0, 6.6, FIGURE4, primary=True),
         Claim("held-out, over tagged", "instruct", "tagged", "figure4", 1.0, 7.4, FIGURE4, primary=True),
         Claim("held-out, over tags", "instruct", "tagged_tags", "figure4", 1.0, 6.1, FIGURE4, primary=True),
-        Claim("held-in, over BLIP-2", "instruct", "blip2", "held_in", 1.0, 26.0, FIGURE4),
+        Claim("held-in, over an early BLIP-2", "instruct", "blip2", "held_in", 1.0, 26.0, FIGURE4),
         Claim("held-in, over plain", "instruct", "plain", "held_in", 1.0, 1.3, FIGURE4),
         Claim("held-in, over tagged", "instruct", "tagged", "held_in", 1.0, 4.8, FIGURE4),
         Claim("held-in, over tags", "instruct", "tagged_tags", "held_in", 1.0, 0.1, FIGURE4),
