@@ -153,14 +153,17 @@ def flops(study: Annotated[str, typer.Argument(help="a folder of experiments/ wi
 def reproduce(
     table: Annotated[Literal["table1", "table2", "table3", "figure4"], typer.Argument(help="of the paper")],
     checkpoint: Annotated[
-        str, typer.Option(help="a run, a folder of runs or a tuned checkpoint; by default all of outputs/")
+        str,
+        typer.Option(help="a run, folder of runs, tuned checkpoint or start; by default all of outputs/"),
     ] = "",
     against: Annotated[str, typer.Option(help="the paper's row to compare with, as the table names it")] = "",
 ) -> None:
     """Put recorded scores beside a table of the paper: reports/reproduce/TABLE.md, .csv and .html."""
     from workbench.data.catalog import HELD_IN
+    from workbench.experiment.record import folder_hash
     from workbench.report.reproduce_page import publish
 
     place = Path(checkpoint) if checkpoint else None
-    made, path = explained(lambda: publish(table, Path.cwd(), HELD_IN, place, against))
+    starts = [folder_hash(one.parent) for one in sorted(place.glob("blip2-*/config.json"))] if place else []
+    made, path = explained(lambda: publish(table, Path.cwd(), HELD_IN, place, against, starts))
     typer.echo("\n".join([*made.notes, f"{len(made.ours)} rows of ours beside the paper's: {path}"]))

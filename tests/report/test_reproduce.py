@@ -23,7 +23,7 @@ PAPER = files.read_json(HERE / "paper_tables.json")
 T5 = {"language_model": "t5", "instruction_aware": True, "unaware_form": "drop"}
 
 
-def examine(folder, row="instruct", seed=1, shares=None, suite="micro", weights="", **sections):
+def examine(folder, row="instruct", seed=1, shares=None, suite="micro", weights="", start="", **sections):
     """A record in `folder` with these shares: dataset -> one per image."""
     folder.mkdir(parents=True)
     lines, scores = [], []
@@ -41,7 +41,7 @@ def examine(folder, row="instruct", seed=1, shares=None, suite="micro", weights=
     config["data"] = {"sampling": "sqrt", "held_in": [], **sections.get("data", {})}
     config["evaluate"] = {"split": "test", **sections.get("evaluate", {})}
     content = record("evaluate", row, 1.0) | {"name": row, "seed": seed, "suite": suite, "config": config}
-    content["hashes"] = {**content["hashes"], "weights": weights}
+    content["hashes"] = {**content["hashes"], "weights": weights} | ({"start": start} if start else {})
     written = ["scores.jsonl", "predictions.parquet"]
     if beside := sections.get("beside"):  # (dataset, metric) -> one share per image
         lines = [
@@ -359,6 +359,17 @@ def test_a_checkpoint_stands_for_the_examination_of_its_weights(root):
     found, _ = publish("table1", root, HELD_IN, tuned)
     assert [ours.group.signatures for ours in found.ours] == [["abc"]]
     assert found.ours[0].found["GQA"].value == 100
+
+
+def test_a_start_stands_for_the_examination_of_itself_untuned(root):
+    start = root / "backbones/official/instructblip"
+    with pytest.raises(ReportError, match=r"instructblip was never examined; run `workbench evaluate blip2`"):
+        publish("table1", root, HELD_IN, start, starts=["abc"])
+    examine(root / "runs/own", row="blip2", start="abc", shares={"gqa": [100, 0]})
+    examine(root / "runs/tuned", start="abc", weights="w", shares={"gqa": [100, 100]})
+    examine(root / "runs/other", row="blip2", start="def", shares={"gqa": [0, 0]})
+    found, _ = publish("table1", root, HELD_IN, start, starts=["abc"])
+    assert [ours.group.signatures for ours in found.ours] == [["own"]]
 
 
 def test_without_records_the_papers_rows_stand_alone(tmp_path):

@@ -61,13 +61,15 @@ class Group:
         return self.config.get(section, {}).get(key)
 
 
-def find(place: Path, known: Iterable[Path] = ()) -> list[Path]:
+def find(place: Path, known: Iterable[Path] = (), starts: Sequence[str] = ()) -> list[Path]:
     """The folders of examinations that a path means.
 
     Args:
-        place: an examination; a folder of them (runs, outputs/evaluate, a study's folder); or a folder
-            with a checkpoint's best.safetensors, which stands for those that examined these very weights.
+        place: an examination; a folder of them (runs, outputs/evaluate, a study's folder); a folder
+            with a checkpoint's best.safetensors, or a start: these two stand for the examinations of these
+            very weights, a start for those of itself, untuned.
         known: where to look for a checkpoint's examinations.
+        starts: hashes of the BLIP-2 folders in `place`, where it is a start.
 
     Raises:
         ReportError: if there is none.
@@ -76,11 +78,24 @@ def find(place: Path, known: Iterable[Path] = ()) -> list[Path]:
         return found
     if (place / WEIGHTS).is_file():
         mark = files.file_sha256(place / WEIGHTS)
-        folders = [folder for root in known for folder in examinations(root)]
-        if found := [one for one in folders if _record(one)["hashes"].get("weights") == mark]:
+        if found := [one for one, hashes in _hashed(known) if hashes.get("weights") == mark]:
             return found
         raise ReportError(f"{place / WEIGHTS} was never examined; run `dvc repro evaluate` with it first")
-    raise ReportError(f"{place} holds no examination; give a run, a folder of runs or a tuned checkpoint")
+    if starts:
+        untuned = [(one, hashes) for one, hashes in _hashed(known) if not hashes.get("weights")]
+        if found := [one for one, hashes in untuned if hashes.get("start") in starts]:
+            return found
+        raise ReportError(
+            f"{place} was never examined; run `workbench evaluate blip2` with it as model.start first"
+        )
+    raise ReportError(
+        f"{place} holds no examination; give a run, a folder of runs, a tuned checkpoint or a start"
+    )
+
+
+def _hashed(known: Iterable[Path]) -> list[tuple[Path, Mapping[str, str]]]:
+    """The examinations in these places, with what they followed from."""
+    return [(folder, _record(folder)["hashes"]) for root in known for folder in examinations(root)]
 
 
 def examinations(place: Path) -> list[Path]:

@@ -23,13 +23,19 @@ COLUMNS = (
 
 
 def publish(
-    table: Table, root: Path, held_in: Sequence[str], checkpoint: Path | None = None, against: str = ""
+    table: Table,
+    root: Path,
+    held_in: Sequence[str],
+    checkpoint: Path | None = None,
+    against: str = "",
+    starts: Sequence[str] = (),
 ) -> tuple[Reproduced, Path]:
     """Reads records below `root` and writes reports/reproduce/<table>.md, .csv and .html.
 
     Args:
-        checkpoint: a run, a folder of runs or a tuned checkpoint (see `examined.find`); by default what the
-            pipeline and the studies left in outputs/, as far as there is any.
+        checkpoint: a run, a folder of runs, a tuned checkpoint or a start (see `examined.find`); by default
+            what the pipeline and the studies left in outputs/, as far as there is any.
+        starts: hashes of the BLIP-2 folders in `checkpoint`, where it is a start.
 
     Returns:
         The table, and the path of the Markdown.
@@ -43,7 +49,7 @@ def publish(
         places = (evaluated, *sorted(root.glob("outputs/studies/*")))
         found = [folder for place in places for folder in examinations(place)]
     else:
-        found = find(root / checkpoint, (evaluated, root / "runs"))
+        found = find(root / checkpoint, (evaluated, root / "runs"), starts)
     paper = files.read_json(HERE / "paper_tables.json")
     made = reproduce(table, groups(found), paper, held_in, against)
     target = root / "reports" / FOLDER
