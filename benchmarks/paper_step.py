@@ -21,9 +21,9 @@ from transformers import InstructBlipConfig, InstructBlipForConditionalGeneratio
 from workbench import presets
 from workbench.config import Config, changed
 from workbench.model.instructblip import InstructBlip
-from workbench.search.cost import Lengths, count, memory
+from workbench.search.cost import Lengths, MicroBatch, count, micro_batch
 from workbench.search.cost import architecture as architecture_of
-from workbench.search.hardware import HARDWARE, UTILISATION
+from workbench.search.hardware import HARDWARE
 from workbench.train.optimizer import adamw
 
 WARM_UP = 2  # steps before the clock runs: CUDA's libraries choose their kernels, Adam makes its moments
@@ -33,7 +33,7 @@ def arguments() -> argparse.Namespace:
     """What the command line says."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--preset", default="paper-flant5xl")
-    parser.add_argument("--hardware", default="h100", help="whose peak rate a step's FLOPs are held against")
+    parser.add_argument("--hardware", default="h200", help="whose rates the plan is made with")
     parser.add_argument("--rows", type=int, help="examples at once; the preset's batch without")
     parser.add_argument("--lengths", type=int, nargs=2, default=(32, 16), metavar=("PROMPT", "ANSWER"))
     parser.add_argument("--checkpointing", action=argparse.BooleanOptionalAction, default=False)
@@ -60,7 +60,7 @@ def main() -> None:
     config = changed(config, {"train.gradient_checkpointing": given.checkpointing})
     rows, lengths = given.rows or config.train.batch_size, Lengths(*given.lengths)
     architecture = architecture_of(config, Path.cwd(), given.preset)
-    planned, needed = count(architecture, config, lengths), memory(architecture, config, rows, lengths)
+    planned, needed = count(architecture, config, lengths), micro_batch(architecture, config, rows, lengths)
     device = torch.device("cuda")
     model = random_model(architecture, config, device)
     batch = materials.batch(model, rows, lengths.prompt, [lengths.answer]).to(device)
@@ -94,23 +94,25 @@ def report(
     config: Config,
     planned: float,
     counted: float,
-    needed: float,
+    needed: MicroBatch,
     held: float,
     seconds: float,
 ) -> None:
     """Prints them side by side, with ratios."""
     rows = given.rows or config.train.batch_size
-    peak = HARDWARE[given.hardware].rate
+    hardware = HARDWARE[given.hardware]
+    peak = hardware.rate
     assert peak is not None, "a GPU"
     steps = config.train.steps * config.train.batch_size / rows
-    hours, expected = seconds * steps / 3600, planned * steps / (peak * UTILISATION) / 3600
+    hours = seconds * steps / 3600
+    expected = needed.work.seconds(peak, hardware.bandwidth) * steps / 3600
     print(
         f"{given.preset} on {torch.cuda.get_device_name()}: {rows} examples of {given.lengths[0]} + "
         f"{given.lengths[1]} tokens" + (", checkpointing" if given.checkpointing else "")
     )
-    work, gigabytes = (planned / 1e12, counted / 1e12), (needed / 1e9, held / 1e9)
+    work, need = (planned / 1e12, counted / 1e12), needed.memory
     print(f"  FLOPs    planned {work[0]:.2f} T, counted {work[1]:.2f} T: {planned / counted:.2f}x")
-    print(f"  memory   planned {gigabytes[0]:.2f} GB, held {gigabytes[1]:.2f} GB: {needed / held:.2f}x")
+    print(f"  memory   planned {need / 1e9:.2f} GB, held {held / 1e9:.2f} GB: {need / held:.2f}x")
     print(
         f"  time     {seconds:.3f} s, {rows / seconds:.1f} examples/s, "
         f"{planned / seconds / peak:.1%} of {peak / 1e12:.0f} TFLOP/s"

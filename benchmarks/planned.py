@@ -19,7 +19,7 @@ from transformers import AutoConfig
 from workbench.batch import Batch
 from workbench.config import Config, changed
 from workbench.model.instructblip import InstructBlip
-from workbench.search.cost import Lengths, count, memory
+from workbench.search.cost import Lengths, count, micro_batch
 
 
 def peak() -> int:
@@ -60,7 +60,9 @@ def main() -> None:
     on_gpu = torch.cuda.is_available()
     lengths = Lengths(given.prompt, given.answer)
     cost = count(architecture, config, lengths)
-    alone, together = (memory(architecture, config, rows, lengths, on_gpu) for rows in (1, given.rows))
+    alone, together = (
+        micro_batch(architecture, config, rows, lengths, on_gpu).memory for rows in (1, given.rows)
+    )
     model = InstructBlip.load(folder, config.model).to("cuda" if on_gpu else "cpu")
     model.prepare_training(given.precision, given.checkpointing)
     model.train()

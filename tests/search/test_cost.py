@@ -20,11 +20,26 @@ from workbench.data.catalog import CATALOG
 from workbench.model.instructblip import InstructBlip
 from workbench.model.sizes import paper_config
 from workbench.search import hardware
-from workbench.search.cost import ADAM_BYTES, LONGEST, Cost, Lengths, Peak, architecture, count, memory
+from workbench.search.cost import (
+    ADAM_BYTES,
+    LONGEST,
+    Cost,
+    Lengths,
+    MicroBatch,
+    Peak,
+    architecture,
+    count,
+    micro_batch,
+)
 from workbench.search.hardware import HARDWARE, RESERVE, Hardware, describe
+from workbench.search.kernels import Work
 
 ROWS, LENGTHS = 6, Lengths(prompt=7, answer=5)
 ROOT = PACKAGE.parent
+
+
+def memory(*given: Any, **named: Any) -> float:
+    return micro_batch(*given, **named).memory
 
 
 def config(family: str, **changes: Any) -> Config:
@@ -130,7 +145,7 @@ def test_a_preset_on_hardware_in_words(preset, kind, gpus, says, tmp_path, monke
 
     monkeypatch.setattr(hardware, "architecture", shallow)
     monkeypatch.setattr(hardware, "count", remembered(count))
-    monkeypatch.setattr(hardware, "memory", remembered(memory))
+    monkeypatch.setattr(hardware, "micro_batch", remembered(micro_batch))
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     (tmp_path / "backbones").symlink_to(ROOT / "backbones")
     settings = presets.read(ROOT, preset)
@@ -150,9 +165,9 @@ def test_memory_is_judged_by_the_longest_examples(tmp_path, monkeypatch):
     settings = changed(preset, {"model.num_query_tokens": tiny.QUERIES, "model.start": "backbones/micro"})
     found = AutoConfig.from_pretrained(start / "blip2-t5")
     monkeypatch.setattr(hardware, "count", remembered(count))
-    monkeypatch.setattr(hardware, "memory", remembered(memory))
+    monkeypatch.setattr(hardware, "micro_batch", remembered(micro_batch))
     short, long = (memory(found, settings, 64, lengths) for lengths in (Lengths(), LONGEST))
-    monkeypatch.setitem(HARDWARE, "toy", Hardware((short + long) / 2 / (1 - RESERVE), 1e12, 1e11))
+    monkeypatch.setitem(HARDWARE, "toy", Hardware((short + long) / 2 / (1 - RESERVE), 1e12, 1e11, 1e12))
 
     def said(*lengths):
         return "\n".join(describe(settings, tmp_path, "micro", "toy", 1, *lengths))
@@ -160,7 +175,7 @@ def test_memory_is_judged_by_the_longest_examples(tmp_path, monkeypatch):
     less = "train.accumulate_steps=2 does"
     assert re.search(rf"128 and 256 tokens.*does not fit into .*; {less}", said(Lengths()))
     assert ": fits into" in said(Lengths(), Lengths())
-    monkeypatch.setitem(HARDWARE, "toy", Hardware(1e5, 1e12, 1e11))
+    monkeypatch.setitem(HARDWARE, "toy", Hardware(1e5, 1e12, 1e11, 1e12))
     less = "train.gradient_checkpointing=true, model.frozen_precision=bf16"
     assert re.search(f"even one by one .* try {less}", said(Lengths()))
 
@@ -170,11 +185,12 @@ def test_features_and_crops_are_planned_at_the_rate_of_fp32(tmp_path, monkeypatc
     (tmp_path / "backbones").symlink_to(ROOT / "backbones")
     preset = changed(presets.read(ROOT, "micro"), {"data.training_crop": True})
     cost = count(architecture(preset, tmp_path, "micro"), preset, Lengths())
-    monkeypatch.setattr(hardware, "count", lambda *given: cost)  # the same for both, and hours need no memory
-    monkeypatch.setattr(hardware, "memory", lambda *given, **named: 0.0)
+    monkeypatch.setattr(hardware, "count", lambda *given: cost)  # the same for both
+    some = MicroBatch(0.0, Work((cost.example_flops,), (0.0,)))
+    monkeypatch.setattr(hardware, "micro_batch", lambda *given, **named: some)
     hours = {}
     for name, whole in (("fast", 1e12), ("slow", 1e11)):
-        monkeypatch.setitem(HARDWARE, name, Hardware(80e9, 1e12, whole))
+        monkeypatch.setitem(HARDWARE, name, Hardware(80e9, 1e12, whole, 1e12))
         text = "\n".join(describe(preset, tmp_path, "micro", name, 1, Lengths()))
         found = re.search(r"training ([\d.e-]+), features ([\d.e-]+), crops ([\d.e-]+)", text)
         hours[name] = [float(number) for number in found.groups()]

@@ -7,7 +7,7 @@ tensors without contents.
     memory     the most that tensors hold at once in forward and backward (weights, gradients, activations),
                plus 8 bytes per trained parameter for Adam's two moments
     features   pictures x N tokens x width x 2 bytes (half precision)
-    hours      FLOPs / (peak rate x utilisation); the paper's 16 A100 for 1.5 days are 576 GPU-hours
+    hours      of each operation's FLOPs and bytes (kernels.py); the paper's 16 A100 for 1.5 days are 576
 
 The lengths of texts are assumptions, the same for every row, as after padding: FLOPs follow the mean ones,
 memory the longest, because a batch of one dataset may be full of them.
@@ -40,6 +40,7 @@ from workbench.experiment.record import RunError, start_folder
 from workbench.model.instructblip import InstructBlip
 from workbench.model.language import EncoderDecoder
 from workbench.model.sizes import hollow, language_models, paper_config, small_config
+from workbench.search.kernels import Kernels, Work
 
 ADAM_BYTES = 8  # two fp32 moments per trained parameter
 
@@ -97,10 +98,23 @@ def architecture(config: Config, root: Path, preset: str) -> InstructBlipConfig:
     raise RunError(f"{folder} has no config.json, so its size is not known; run `workbench start` first")
 
 
-def memory(
+@dataclass(frozen=True, slots=True)
+class MicroBatch:
+    """What so many examples at once take.
+
+    Attributes:
+        memory: bytes at the peak of training.
+        work: the operations of forward and backward; AdamW's are few beside them.
+    """
+
+    memory: float
+    work: Work
+
+
+def micro_batch(
     architecture: InstructBlipConfig, config: Config, rows: int, lengths: Lengths, on_gpu: bool = True
-) -> float:
-    """Bytes at the peak of training with micro-batches of so many examples.
+) -> MicroBatch:
+    """Counts a micro-batch of so many examples.
 
     Args:
         on_gpu: where attention keeps no probabilities, but a T5's does, as if no fused kernel would take
@@ -113,7 +127,7 @@ def memory(
     crops = 0
     if config.data.training_crop:  # a second vision encoder, in fp32
         crops = 4 * sum(p.numel() for p in hollow(architecture).vision_model.parameters())
-    return step.peak + ADAM_BYTES * step.trained - saved + crops
+    return MicroBatch(step.peak + ADAM_BYTES * step.trained - saved + crops, step.work)
 
 
 def count(architecture: InstructBlipConfig, config: Config, lengths: Lengths) -> Cost:
@@ -134,7 +148,7 @@ def count(architecture: InstructBlipConfig, config: Config, lengths: Lengths) ->
     return Cost(
         parameters=sizes,
         trained=step.trained,
-        example_flops=step.flops,
+        example_flops=sum(step.work.flops),
         picture_flops=float(counter.total),
         feature_bytes=tokens * seen.config.hidden_size * 2,
     )
@@ -176,9 +190,9 @@ class Peak(TorchDispatchMode):
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    flops: float
     peak: float
     trained: int
+    work: Work
 
 
 def _step(
@@ -198,10 +212,10 @@ def _step(
         batch = _batch(model, rows, lengths)
         tracker = Peak(model)  # torch's FlopCounterMode beside it would keep what checkpointing lets go
         half = torch.autocast("cpu", torch.bfloat16, enabled=config.train.precision == "bf16")
-        with tracker, Operations() as counter, half:
+        with tracker, Kernels() as kernels, half:
             _loss(model, batch, probabilities_of_t5).backward()
     trained = sum(p.numel() for p in model.trainable().values())
-    return _Step(float(counter.total), float(tracker.peak), trained)
+    return _Step(float(tracker.peak), trained, kernels.work)
 
 
 @contextmanager

@@ -12,13 +12,11 @@ import psutil
 
 from workbench.config import Config
 from workbench.data.catalog import CATALOG
-from workbench.search.cost import LONGEST, Cost, Lengths, architecture, count, memory
+from workbench.search.cost import LONGEST, Cost, Lengths, MicroBatch, architecture, count, micro_batch
+from workbench.search.kernels import PRODUCTS, Work
 from workbench.search.plan import rate, records
 
 RESERVE = 0.1  # of a GPU's memory, for CUDA itself and what its allocator cannot use
-# of the peak rate: about what steps of the paper's presets reached, .13 to .23, on a GPU with other work
-# on it (benchmarks/paper_step.py, README); small models reach less
-UTILISATION = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,22 +28,24 @@ class Hardware:
         rate: dense FLOPs per second at the peak in bf16, from the maker's data sheet; None for a
             processor, whose rate is that of the records in runs/.
         whole: the same in fp32, which pictures are encoded in.
+        bandwidth: bytes per second of its memory.
         note: what has to be known before it is used.
     """
 
     memory: float
     rate: float | None
     whole: float = 0.0
+    bandwidth: float = 0.0
     note: str = ""
 
 
 HARDWARE = {
-    "h200": Hardware(141e9, 989e12, 67e12),
-    "h100": Hardware(80e9, 989e12, 67e12),
-    "a100-40g": Hardware(40e9, 312e12, 19.5e12),
-    "a100-80g": Hardware(80e9, 312e12, 19.5e12),
+    "h200": Hardware(141e9, 989e12, 67e12, 4.8e12),
+    "h100": Hardware(80e9, 989e12, 67e12, 3.35e12),
+    "a100-40g": Hardware(40e9, 312e12, 19.5e12, 1.555e12),
+    "a100-80g": Hardware(80e9, 312e12, 19.5e12, 2.039e12),
     "v100": Hardware(
-        32e9, 15.7e12, 15.7e12, "no bf16 units: counted at its rate in fp32; set train.precision=fp32"
+        32e9, 15.7e12, 15.7e12, 0.9e12, "no bf16 units: counted at its rate in fp32; set train.precision=fp32"
     ),
     "cpu": Hardware(float(psutil.virtual_memory().total), None),
 }
@@ -94,8 +94,12 @@ def describe(
     hardware = HARDWARE[kind]
     found = architecture(config, root, preset)
     cost = count(found, config, lengths)
-    needs = partial(memory, found, config, on_gpu=kind != "cpu")
+    needs = partial(micro_batch, found, config, on_gpu=kind != "cpu")
+    rows = max(1, config.train.batch_size // gpus // config.train.accumulate_steps)
+    mean = needs(rows, lengths)
     step = cost.example_flops * config.train.batch_size
+    counted = _counted(mean.work, cost.example_flops * rows, hardware) if hardware.rate else None
+    pace = counted if counted and measured is None else _pace(step, root, gpus, measured)
     pictures, source = _pictures(config)
     lines = [
         "parameters      "
@@ -103,59 +107,66 @@ def describe(
         + f"; trained {cost.trained / 1e6:,.1f} M",
         f"FLOPs           {step / 1e12:,.3g} T a step of {config.train.batch_size} examples with "
         f"{lengths.prompt} tokens of instruction and {lengths.answer} of answer",
-        *_memory(needs, config, hardware, gpus, lengths, longest.within(found)),
+        *_memory(needs, config, hardware, gpus, rows, mean.memory, longest.within(found)),
         f"feature store   {pictures * cost.feature_bytes / 1e9:,.2f} GB for {pictures:,} pictures "
         f"({source}), {cost.feature_bytes / 1e3:,.0f} kB each",
-        *_hours(cost, step, pictures, config, hardware, _pace(step, root, hardware, gpus, measured)),
+        *_hours(cost, step, pictures, config, hardware, pace),
         *([PAPER] if preset.startswith("paper-") else []),
     ]
     return lines + ([f"note            {hardware.note}"] if hardware.note else [])
 
 
 def _memory(
-    needs: Callable[[int, Lengths], float],
+    needs: Callable[[int, Lengths], MicroBatch],
     config: Config,
     hardware: Hardware,
     gpus: int,
-    lengths: Lengths,
+    rows: int,
+    mean: float,
     longest: Lengths,
 ) -> list[str]:
     """Memory of each GPU, and what to accumulate where a batch of the longest examples does not fit.
 
     Args:
-        needs: examples at once and their lengths -> bytes.
+        needs: examples at once and their lengths -> what they take.
+        mean: bytes for mean lengths.
     """
     share, parts = config.train.batch_size // gpus, config.train.accumulate_steps
-    rows = max(1, share // parts)
     room = hardware.memory * (1 - RESERVE)
-    need = needs(rows, longest)
+    need = needs(rows, longest).memory
     said = (
         f"memory          {need / 1e9:,.2f} GB with {rows} examples at once on each of {gpus}, all longest "
-        f"({longest.prompt} and {longest.answer} tokens; mean ones {needs(rows, lengths) / 1e9:,.2f} GB): "
+        f"({longest.prompt} and {longest.answer} tokens; mean ones {mean / 1e9:,.2f} GB): "
     )
     if need <= room:
         return [f"{said}fits into {hardware.memory / 1e9:,.0f} GB"]
     large = f"does not fit into {hardware.memory / 1e9:,.0f} GB"
-    alone = needs(1, longest)
+    alone = needs(1, longest).memory
     if alone <= room:
         divisors = (n for n in range(parts + 1, share + 1) if share % n == 0)
-        fitting = next(n for n in divisors if needs(share // n, longest) <= room)
+        fitting = next(n for n in divisors if needs(share // n, longest).memory <= room)
         return [f"{said}{large}; train.accumulate_steps={fitting} does"]
     less = LESS[config.model.frozen_precision]
     more = "" if config.train.gradient_checkpointing else "train.gradient_checkpointing=true, "
     return [f"{said}{large} even one by one ({alone / 1e9:,.2f} GB); try {more}{less}"]
 
 
-def _pace(
-    step: float, root: Path, hardware: Hardware, gpus: int, measured: float | None
-) -> tuple[float | None, str]:
-    """Seconds of one device for a FLOP of training, None where nothing tells, and how that is known."""
+def _counted(work: Work, flops: float, hardware: Hardware) -> tuple[float, str]:
+    """Seconds of a GPU for a FLOP of training, and how that is known."""
+    assert hardware.rate is not None, "a GPU"
+    seconds = work.seconds(hardware.rate, hardware.bandwidth)
+    share = flops / seconds / hardware.rate
+    return seconds / flops, (
+        f"{seconds:.3g} s for a micro-batch of mean examples, {share:.0%} of {hardware.rate / 1e12:,.0f} "
+        "TFLOP/s, by its operations' FLOPs and bytes"
+    )
+
+
+def _pace(step: float, root: Path, gpus: int, measured: float | None) -> tuple[float | None, str]:
+    """Seconds of one device for a FLOP, None where nothing tells, and how that is known."""
     if measured is not None:
         seconds = measured * gpus / step
         return seconds, f"at the {measured:g} s that a step took, {1 / seconds / 1e12:,.3g} TFLOP/s"
-    if hardware.rate is not None:
-        assumed = hardware.rate * UTILISATION
-        return 1 / assumed, f"at {UTILISATION:.0%} of {hardware.rate / 1e12:,.0f} TFLOP/s"
     known = rate(records(root), "tune")
     return known, f"at the rate of what runs/ holds, {1 / known / 1e9:,.0f} GFLOP/s" if known else ""
 
@@ -168,20 +179,22 @@ def _hours(
     hardware: Hardware,
     pace: tuple[float | None, str],
 ) -> list[str]:
-    work = {"training": step * config.train.steps, "features": pictures * cost.picture_flops}
     seconds, basis = pace
     if seconds is None:
         return ["hours           unknown: runs/ holds no training that would tell this machine's rate"]
-    slower = 1.0
-    if hardware.rate is not None:
-        slower = hardware.rate / hardware.whole
-        basis += f", the rest {slower:.3g} times slower, because pictures are encoded in fp32"
+    encoding = seconds
+    if hardware.rate is not None:  # pictures are encoded in fp32, many at once
+        encoding = 1 / (PRODUCTS * hardware.whole)
+        basis += f", pictures at {PRODUCTS:.0%} of {hardware.whole / 1e12:,.3g} TFLOP/s in fp32"
+    hours = {
+        "training": step * config.train.steps * seconds,
+        "features": pictures * cost.picture_flops * encoding,
+    }
     if config.data.training_crop:
-        work["crops"] = config.train.batch_size * config.train.steps * cost.picture_flops
-    work |= {part: flops * slower for part, flops in work.items() if part != "training"}
-    said = ", ".join(f"{name} {flops * seconds / 3600:,.3g}" for name, flops in work.items())
+        hours["crops"] = config.train.batch_size * config.train.steps * cost.picture_flops * encoding
+    said = ", ".join(f"{name} {taken / 3600:,.3g}" for name, taken in hours.items())
     unit = "hours    " if hardware.rate is None else "GPU-hours"
-    return [f"{unit}       {said} ({basis}; validation and evaluation come on top)"]
+    return [f"{unit}       {said} ({basis}; reading pictures, validation and evaluation come on top)"]
 
 
 def _pictures(config: Config) -> tuple[int, str]:
