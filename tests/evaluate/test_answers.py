@@ -261,11 +261,11 @@ def test_batch_size_changes_no_answer(case: Any) -> None:
         (alone,) = rank(model, single(many, row))
         assert alone.text == ranked[row].text
         assert alone.candidate_scores == pytest.approx(ranked[row].candidate_scores, abs=1e-4)
-    for beams in (1, 4):
-        answers = [p.text for p in generate(model, many, tiny.Letters(), wanted, beams)]
+    for beams, penalty in ((1, 1.0), (4, 1.0), (1, 1.5), (4, 1.5)):
+        answers = [p.text for p in generate(model, many, tiny.Letters(), wanted, beams, penalty)]
         for row in range(0, 64, 5):
-            (alone,) = generate(model, single(many, row), tiny.Letters(), wanted, beams)
-            assert alone.text == answers[row]
+            (alone,) = generate(model, single(many, row), tiny.Letters(), wanted, beams, penalty)
+            assert alone.text == answers[row], (beams, penalty)
         assert len({len(a.split()) for a in answers}) > 1, "answers of several lengths"
 
 
