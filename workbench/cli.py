@@ -197,6 +197,15 @@ def ask(
     typer.echo(f"attention over the picture: {out}")
 
 
+@app.command(rich_help_panel=TOOLS)
+def submit(
+    dataset: Annotated[str, typer.Argument(help="vizwiz or aokvqa")],
+    row: Annotated[str, typer.Option(help="of the comparison; blip2 for the start itself")] = "instruct",
+) -> None:
+    """Answer a test set whose answers only a server has: outputs/submissions, in the form it wants."""
+    run_stage("submit", "--dataset", dataset, "--row", row)
+
+
 def main() -> None:
     """The entry point."""
     app()

@@ -20,17 +20,17 @@ def work(config: Config, root: Path, row: Row | None) -> None:
     from workbench.experiment.score import score
     from workbench.stages import publish
 
-    publish.evaluated(score(config, row, root, _tuned(config, root, ROWS[row])), root, row)
+    publish.evaluated(score(config, row, root, tuned(config, root, ROWS[row])), root, row)
 
 
 def assist(config: Config, root: Path, row: Row) -> None:
     """Gives some of the answers of a row that another process is examining."""
     from workbench.experiment.score import assist
 
-    assist(config, row, root, _tuned(config, root, ROWS[row]))
+    assist(config, row, root, tuned(config, root, ROWS[row]))
 
 
-def _tuned(config: Config, root: Path, recipe: Recipe | None) -> Path | None:
+def tuned(config: Config, root: Path, recipe: Recipe | None) -> Path | None:
     """outputs/tune/<recipe>, once it is sure that it was made with these parameters and of this start.
 
     Its code and data may be older: who edits how answers are made need not tune again to examine.
@@ -45,6 +45,8 @@ def _tuned(config: Config, root: Path, recipe: Recipe | None) -> Path | None:
     from workbench.experiment.fit import settings_hash
 
     folder, remedy = root / "outputs/tune" / recipe, f"run `workbench tune {recipe}` first"
+    if not (folder / record.RECORD).is_file():
+        raise record.RunError(f"{folder} holds no tuned model; {remedy}")
     hashes = tuned_record(folder, remedy).hashes
     start = record.folder_hash(record.start_folder(config, root))
     if (hashes.get("config"), hashes.get("start")) != (settings_hash(config, root), start):

@@ -1,0 +1,143 @@
+"""`workbench submit`: a model's answers to a test set whose own answers only a server has, as it wants them.
+
+    vizwiz   [{"image": "VizWiz_test_00000000.jpg", "answer": "..."}, ...]
+    aokvqa   {"<question_id>": {"multiple_choice": "...", "direct_answer": "..."}, ...}
+
+Questions, pictures and settings are the catalogue's, as for the sets that are scored here. Pictures are
+encoded as they come: nothing is prepared, and no feature is stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from workbench import files
+from workbench.config import Config
+from workbench.data.catalog import SECOND, for_suite
+from workbench.data.collate import Collator
+from workbench.data.direct import instruction as direct_text
+from workbench.data.encoder import Encoder, encode
+from workbench.data.images import open_image
+from workbench.data.official.hidden import HIDDEN, questions
+from workbench.data.templates import evaluation_text
+from workbench.data.tokens import Tokenizers
+from workbench.experiment.answers import WEIGHTS, answers, load_weights
+from workbench.experiment.record import RunError, as_asked, encoder_folder, start_folder
+from workbench.model.instructblip import InstructBlip
+from workbench.progress import shown
+from workbench.records import Example, Row
+
+FOLDER = "outputs/submissions"
+
+
+class Pictures:
+    """Features of pictures below the data root, encoded when they are asked for, in the store's place."""
+
+    def __init__(self, root: Path, encoder: Path, device: torch.device) -> None:
+        """
+        Raises:
+            ValueError: naming the encoder's folder, when weights or configuration are missing or damaged.
+        """
+        source = Encoder.open(encoder)
+        self._root, self._preprocessing, self._model = root, source.preprocessing, source.load(device)
+        self._last: tuple[tuple[str, ...], Tensor] = ((), torch.empty(0))  # A-OKVQA asks twice about them
+
+    @property
+    def blank(self) -> Tensor:
+        """Not needed: nobody asks blindly here."""
+        raise NotImplementedError
+
+    def take(self, refs: Sequence[str]) -> Tensor:
+        """(len(refs), N, V) features, rounded to half precision as a stored one is.
+
+        Raises:
+            ImageError: naming the picture that is damaged.
+        """
+        if self._last[0] != tuple(refs):
+            pictures = [open_image(self._root, ref, own=True) for ref in refs]
+            features = encode(self._model, self._preprocessing.pixels(pictures))
+            self._last = (tuple(refs), features.half().float())
+        return self._last[1]
+
+
+def submit(config: Config, root: Path, dataset: str, row: Row, tuned: Path | None) -> Path:
+    """Answers every question and writes outputs/submissions/<dataset>_<row>.json.
+
+    Args:
+        row: of the comparison; blip2 is the start itself.
+        tuned: the folder of the weights that a tuned row has.
+
+    Raises:
+        ValueError: for a dataset without such a test set, another suite, and missing or damaged inputs.
+    """
+    if dataset not in HIDDEN:
+        raise RunError(
+            f"{dataset} has no test set whose answers are hidden; choose one of {', '.join(HIDDEN)}"
+        )
+    if config.suite != "official":
+        raise RunError("suite is micro in params.yaml; apply a paper preset, or set suite: official")
+    config = as_asked(config, row)
+    asked = questions(dataset, root / config.data.root)
+    start, device = start_folder(config, root), torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model = InstructBlip.load(start, config.model).to(device).eval()
+    if tuned is not None:
+        load_weights(tuned / WEIGHTS, model.trainable())
+    pictures = Pictures(root / config.data.root, encoder_folder(config, root), device)
+    constant = not config.model.instruction_aware and config.model.unaware_form == "constant"
+    collator = Collator(Tokenizers.load(start), pictures, "empty" if constant else "text")
+    size = config.evaluate.batch_size
+    batches = [asked[at : at + size] for at in range(0, len(asked), size)]
+    put = partial(_answers, model, collator, config, row)
+    lines, form = _SHEETS[dataset]
+    sheet = [line for batch in shown(batches, f"answer {dataset}") for line in lines(put, batch)]
+    path = root / FOLDER / f"{dataset}_{row}.json"
+    files.write_json(path, form(sheet))
+    return path
+
+
+Put = Callable[[str, Sequence[Example]], list[str]]
+
+
+def _vizwiz(put: Put, batch: Sequence[Example]) -> list[Any]:
+    said = put("vizwiz", batch)
+    return [{"image": e.fields["image"], "answer": text} for e, text in zip(batch, said, strict=True)]
+
+
+def _aokvqa(put: Put, batch: Sequence[Example]) -> list[Any]:
+    chosen = put("aokvqa", batch)
+    said = put("aokvqa_direct", [replace(example, candidates=()) for example in batch])
+    names = [example.fields["question_id"] for example in batch]
+    return [
+        (name, {"multiple_choice": choice, "direct_answer": text})
+        for name, choice, text in zip(names, chosen, said, strict=True)
+    ]
+
+
+_SHEETS: dict[
+    str, tuple[Callable[[Put, Sequence[Example]], list[Any]], type[list[Any]] | type[dict[str, Any]]]
+]
+_SHEETS = {"vizwiz": (_vizwiz, list), "aokvqa": (_aokvqa, dict)}
+
+
+def _answers(
+    model: InstructBlip, collator: Collator, config: Config, row: Row, name: str, batch: Sequence[Example]
+) -> list[str]:
+    """What is said when asked as the catalogue's row of that name does."""
+    said = answers(
+        model,
+        collator,
+        for_suite(name, config.suite),
+        batch,
+        partial(direct_text if name in SECOND else evaluation_text, row=row),
+        batch_size=len(batch),
+        num_beams=config.evaluate.num_beams,
+        repetition_penalty=config.evaluate.repetition_penalty,
+    )
+    return [one.text for one in said]
