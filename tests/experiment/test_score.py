@@ -193,7 +193,7 @@ def test_the_stage_examines_what_was_tuned_with_these_parameters_of_this_start_a
         Record("tune", "instruct", "s", "micro", 1, {}, hashes, cost, {}, result).write(folder)
 
     published(hashes)
-    assert evaluate._tuned(CONFIG, tmp_path, "instruct") == folder
+    assert evaluate.tuned(CONFIG, tmp_path, "instruct") == folder
     with pytest.raises(RunError, match=r"with other parameters.*run `workbench tune instruct` first"):
         evaluate.work(changed(CONFIG, {"model.instruction_aware": False}), tmp_path, "instruct")
     published(hashes | {"start": "another"})

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import checkpoint_folders as made
 import numpy as np
@@ -17,13 +19,19 @@ from PIL import Image
 from workbench import presets
 from workbench.code import PACKAGE
 from workbench.config import changed
+from workbench.data.direct import direct
+from workbench.data.direct import instruction as direct_text
 from workbench.data.features import FeatureStore
+from workbench.data.images import ImageError
 from workbench.data.official.hidden import HIDDEN, questions
 from workbench.data.official.rows import DataFault
 from workbench.data.prepare import load_examples
+from workbench.data.templates import evaluation_text
+from workbench.experiment import submission
 from workbench.experiment.record import RunError
 from workbench.experiment.submission import Pictures
 from workbench.files import read_json
+from workbench.records import ROWS
 from workbench.stages import start, submit
 
 VIZWIZ = [
@@ -33,7 +41,7 @@ VIZWIZ = [
 ]
 AOKVQA = [
     {"split": "test", "image_id": 7, "question_id": "22jbM6gDxdaMaunuzgrsBB", "question": "What is under it?",
-     "choices": ["a cat", "a dog", "a tree", "a car"]},
+     "choices": [" a cat", "a dog ", " a tree ", "a car "]},
     {"split": "test", "image_id": 9, "question_id": "2Aq5RiEn7eyfWjEbpuYy5w", "question": "Who holds it?",
      "choices": ["a man", "a woman", "a child", "nobody"]},
 ]  # fmt: skip
@@ -91,11 +99,39 @@ def test_vizwiz_gets_a_list_of_pictures_and_answers(config, root, capsys):
 
 def test_aokvqa_gets_a_choice_and_an_answer_for_each_question(config, root):
     answers = read_json(submit.work(config, root, "aokvqa", "blip2"))
-    assert list(answers) == [row["question_id"] for row in AOKVQA]
+    assert set(answers) == {row["question_id"] for row in AOKVQA}
     for row in AOKVQA:
         said = answers[row["question_id"]]
         assert set(said) == {"multiple_choice", "direct_answer"}
-        assert said["multiple_choice"] in row["choices"]
+        assert said["multiple_choice"] in row["choices"], "as the file writes it"
+        assert isinstance(said["direct_answer"], str)
+    made_of = read_json(root / "outputs/submissions/aokvqa_blip2_of.json")
+    assert made_of["start"]
+    assert made_of["config"]["evaluate"]["num_beams"] == config.evaluate.num_beams
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_questions_are_asked_as_in_an_examination(row, root, monkeypatch):
+    """With the same texts, settings and rows of the catalogue as `workbench evaluate`."""
+    asked = {}
+
+    def noted(model, collator, entry, examples, instruction, **settings):
+        asked[entry.decoding] = ([instruction(one) for one in examples], settings)
+        return [SimpleNamespace(text=(one.candidates or ("yes",))[0]) for one in examples]
+
+    monkeypatch.setattr(submission, "answers", noted)
+    config = changed(presets.read(PACKAGE.parent, "paper-flant5xl"), {})
+    examples = questions("aokvqa", root / config.data.root)
+    put = partial(submission._answers, None, None, config, row)
+    submission._aokvqa(put, examples)
+    known = [
+        replace(e, fields={**e.fields, "difficult_direct_answer": "no", "direct_answers": '["x"]'})
+        for e in examples
+    ]
+    assert asked["rank"][0] == [evaluation_text(one, row) for one in known]
+    assert asked["generate"][0] == [direct_text(one, row) for one in direct(known)]
+    assert asked["generate"][1]["num_beams"] == config.evaluate.num_beams == 5
+    assert asked["generate"][1]["repetition_penalty"] == config.evaluate.repetition_penalty == 1.5
 
 
 def test_features_are_those_of_a_store(world):
@@ -103,17 +139,22 @@ def test_features_are_those_of_a_store(world):
     store = FeatureStore.open(world / "data/features", prepared=prepared, encoder=encoder)
     refs = [ref for example in load_examples(prepared, "vizwiz", "test") for ref in example.images]
     pictures = Pictures(prepared, encoder, torch.device("cpu"))
-    torch.testing.assert_close(pictures.take(refs), store.take(refs), rtol=0, atol=2e-3)
+    taken = pictures.take(refs)
+    torch.testing.assert_close(taken, store.take(refs), rtol=0, atol=2e-3)
+    assert torch.equal(taken, taken.half().float())
 
 
 def test_what_is_missing_or_wrong_is_named(config, root):
     data = root / config.data.root
     with pytest.raises(RunError, match="gqa has no test set whose answers are hidden; choose one of vizwiz"):
-        submit.work(config, root, "gqa", "blip2")
+        submit.work(config, root, "gqa", "instruct")
     with pytest.raises(RunError, match="suite is micro"):
-        submit.work(changed(config, {"suite": "micro"}), root, "vizwiz", "blip2")
+        submit.work(changed(config, {"suite": "micro"}), root, "vizwiz", "instruct")
     with pytest.raises(ValueError, match="run `workbench tune instruct` first"):
         submit.work(config, root, "vizwiz", "instruct")
+    (data / "vizwiz/test" / VIZWIZ[1]["image"]).write_bytes(b"no picture")
+    with pytest.raises(ImageError, match="VizWiz_test_00000001"):
+        submit.work(config, root, "vizwiz", "blip2")
     (data / "vizwiz/test" / VIZWIZ[1]["image"]).unlink()
     with pytest.raises(DataFault, match=r"vizwiz/test/VizWiz_test_00000001.jpg.*is missing"):
         questions("vizwiz", data)

@@ -92,6 +92,16 @@ def test_the_plan_is_what_a_step_takes(family, changes, tmp_path):
     assert bytes_held - ADAM_BYTES * trained == pytest.approx(peak, rel=0.2)
 
 
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+def test_what_was_counted_before_changes_nothing(family, tmp_path):
+    """Neither the choice of attention, which one count leaves to the next, nor its operations get lost."""
+    found, settings = AutoConfig.from_pretrained(tiny.start(tmp_path, family)), config(family)
+    before = micro_batch(found, settings, ROWS, LENGTHS)
+    flops = count(found, settings, LENGTHS).example_flops
+    assert micro_batch(found, settings, ROWS, LENGTHS) == before
+    assert sum(before.work.flops) == pytest.approx(ROWS * flops, rel=0.05)
+
+
 def test_checkpointing_takes_memory_for_time(tmp_path):
     found = AutoConfig.from_pretrained(tiny.start(tmp_path, "llama", positions=256))
     found.text_config.num_hidden_layers = 8  # of which one is held while it is computed again

@@ -11,7 +11,7 @@ from standin_study import drive, lines
 
 from workbench import code, progress
 from workbench.search import grid
-from workbench.search.grid import Grid, alone
+from workbench.search.grid import GPUS, Grid, alone, one_gpu
 from workbench.search.queue import Queue, Standing
 from workbench.search.study import StudyError
 from workbench.surroundings import host_of, own_identity
@@ -62,6 +62,18 @@ def test_a_cell_that_kills_its_workers_is_given_up(tmp_path, monkeypatch):
         drive(tmp_path, NAMES[:2], workers=1)
     assert lines(tmp_path / "done.log") == ["a@101"]
     assert sum(line.startswith("b@101") for line in lines(tmp_path / "begun.log")) == 3
+
+
+def test_each_worker_sees_a_gpu_of_its_own(tmp_path):
+    """In turn, of those that the driver may use; where there is one or none, nothing is said."""
+    assert one_gpu(3, {}, tmp_path / "none") == {}
+    (tmp_path / "0000:01:00.0").mkdir()
+    assert one_gpu(3, {}, tmp_path) == {}
+    (tmp_path / "0000:02:00.0").mkdir()
+    assert [one_gpu(worker, {}, tmp_path)[GPUS] for worker in range(3)] == ["0", "1", "0"]
+    assert [one_gpu(worker, {GPUS: "5,7"}, tmp_path)[GPUS] for worker in range(3)] == ["5", "7", "5"]
+    assert one_gpu(1, {GPUS: "5"}, tmp_path) == {}
+    assert one_gpu(1, {GPUS: ""}, tmp_path) == {}, "hidden on purpose"
 
 
 def test_bars_of_workers_have_lines_of_their_own_below_the_drivers(tmp_path, monkeypatch):

@@ -9,7 +9,9 @@ encoded as they come: nothing is prepared, and no feature is stored.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -29,7 +31,7 @@ from workbench.data.official.hidden import HIDDEN, questions
 from workbench.data.templates import evaluation_text
 from workbench.data.tokens import Tokenizers
 from workbench.experiment.answers import WEIGHTS, answers, load_weights
-from workbench.experiment.record import RunError, as_asked, encoder_folder, start_folder
+from workbench.experiment.record import RunError, as_asked, encoder_folder, folder_hash, start_folder
 from workbench.model.instructblip import InstructBlip
 from workbench.progress import shown
 from workbench.records import Example, Row
@@ -62,20 +64,18 @@ class Pictures:
         """
         if self._last[0] != tuple(refs):
             pictures = [open_image(self._root, ref, own=True) for ref in refs]
-            features = encode(self._model, self._preprocessing.pixels(pictures))
-            self._last = (tuple(refs), features.half().float())
+            halves = encode(self._model, self._preprocessing.pixels(pictures)).half()
+            if not halves.isfinite().all():
+                raise RunError(f"the encoder's output for one of {', '.join(refs)} exceeds half precision")
+            self._last = (tuple(refs), halves.float())
         return self._last[1]
 
 
-def submit(config: Config, root: Path, dataset: str, row: Row, tuned: Path | None) -> Path:
-    """Answers every question and writes outputs/submissions/<dataset>_<row>.json.
-
-    Args:
-        row: of the comparison; blip2 is the start itself.
-        tuned: the folder of the weights that a tuned row has.
+def check(config: Config, dataset: str) -> None:
+    """Is there anything to answer?
 
     Raises:
-        ValueError: for a dataset without such a test set, another suite, and missing or damaged inputs.
+        RunError: for a dataset without such a test set, and for another suite.
     """
     if dataset not in HIDDEN:
         raise RunError(
@@ -83,13 +83,30 @@ def submit(config: Config, root: Path, dataset: str, row: Row, tuned: Path | Non
         )
     if config.suite != "official":
         raise RunError("suite is micro in params.yaml; apply a paper preset, or set suite: official")
+
+
+def submit(config: Config, root: Path, dataset: str, row: Row, tuned: Path | None) -> Path:
+    """Answers every question and writes outputs/submissions/<dataset>_<row>.json.
+
+    What it was made with stands in <dataset>_<row>_of.json beside it.
+
+    Args:
+        row: of the comparison; blip2 is the start itself.
+        tuned: the folder of the weights that a tuned row has.
+
+    Raises:
+        ValueError: as `check`, and for missing or damaged inputs, before the first question is asked.
+    """
+    check(config, dataset)
     config = as_asked(config, row)
-    asked = questions(dataset, root / config.data.root)
+    data = root / config.data.root
+    asked = questions(dataset, data)
+    _decode(data, [ref for example in asked for ref in example.images])
     start, device = start_folder(config, root), torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model = InstructBlip.load(start, config.model).to(device).eval()
     if tuned is not None:
         load_weights(tuned / WEIGHTS, model.trainable())
-    pictures = Pictures(root / config.data.root, encoder_folder(config, root), device)
+    pictures = Pictures(data, encoder_folder(config, root), device)
     constant = not config.model.instruction_aware and config.model.unaware_form == "constant"
     collator = Collator(Tokenizers.load(start), pictures, "empty" if constant else "text")
     size = config.evaluate.batch_size
@@ -99,7 +116,20 @@ def submit(config: Config, root: Path, dataset: str, row: Row, tuned: Path | Non
     sheet = [line for batch in shown(batches, f"answer {dataset}") for line in lines(put, batch)]
     path = root / FOLDER / f"{dataset}_{row}.json"
     files.write_json(path, form(sheet))
+    made_of = {"start": folder_hash(start), "weights": files.file_sha256(tuned / WEIGHTS) if tuned else ""}
+    files.write_json(path.with_name(f"{path.stem}_of.json"), {**made_of, "config": config.to_dict()})
     return path
+
+
+def _decode(root: Path, refs: Sequence[str]) -> None:
+    """Looks whether every picture can be read: nobody wants to learn it after hours of answers."""
+
+    def look(ref: str) -> None:
+        open_image(root, ref, own=True)
+
+    with ThreadPoolExecutor() as pool:
+        for _ in shown(pool.map(look, refs), "look at pictures", len(refs)):
+            pass
 
 
 Put = Callable[[str, Sequence[Example]], list[str]]
@@ -112,12 +142,13 @@ def _vizwiz(put: Put, batch: Sequence[Example]) -> list[Any]:
 
 def _aokvqa(put: Put, batch: Sequence[Example]) -> list[Any]:
     chosen = put("aokvqa", batch)
-    said = put("aokvqa_direct", [replace(example, candidates=()) for example in batch])
-    names = [example.fields["question_id"] for example in batch]
-    return [
-        (name, {"multiple_choice": choice, "direct_answer": text})
-        for name, choice, text in zip(names, chosen, said, strict=True)
-    ]
+    bare = [replace(e, candidates=(), fields={"question": e.fields["question"]}) for e in batch]
+    said = put("aokvqa_direct", bare)
+    lines = []
+    for example, choice, text in zip(batch, chosen, said, strict=True):
+        written = json.loads(example.fields["as_written"])[example.candidates.index(choice)]
+        lines.append((example.fields["question_id"], {"multiple_choice": written, "direct_answer": text}))
+    return lines
 
 
 _SHEETS: dict[

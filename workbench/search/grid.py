@@ -21,6 +21,7 @@ from workbench.search.worker import DRIVER
 from workbench.surroundings import alive, home, host_of, own_identity
 
 POLL_SECONDS = 0.5
+GPUS, NVIDIA = "CUDA_VISIBLE_DEVICES", Path("/proc/driver/nvidia/gpus")
 MOST_DEATHS = 3  # of a cell's workers within one call: more is no accident
 
 
@@ -42,6 +43,16 @@ def alone(place: Path) -> Iterator[None]:
             yield
     except Timeout:
         raise StudyError(f"another process is running the study of {place}; wait for it, or end it") from None
+
+
+def one_gpu(worker: int, environment: Mapping[str, str], driver: Path = NVIDIA) -> dict[str, str]:
+    """What a worker's environment says of GPUs: where there are several, each worker sees one, in turn.
+
+    Without that all would take the first. CUDA_VISIBLE_DEVICES says which of them the driver may use.
+    """
+    named = environment.get(GPUS)
+    gpus = named.split(",") if named is not None else list(map(str, range(len(list(driver.glob("*"))))))
+    return {GPUS: gpus[worker % len(gpus)]} if len(gpus) > 1 else {}
 
 
 def check(workers: int, gone: str) -> None:
@@ -192,5 +203,6 @@ class Grid:
             line = min(set(range(self._workers)) - set(self._processes))
             given = {**os.environ, **self._environment, DRIVER: own_identity()}
             given[LINE] = str(line + 1)  # below the driver's own bar
+            given |= one_gpu(line, os.environ)
             self._processes[line] = subprocess.Popen(self._command, env=given)
             own.add(self._processes[line].pid)

@@ -79,7 +79,7 @@ def describe(
     Args:
         lengths: of the mean example, which FLOPs are counted for.
         longest: of the examples that a batch may be full of, which memory is judged by.
-        measured: seconds that a step of the whole batch took there, instead of an assumed rate.
+        measured: seconds that a step of the whole batch took there, instead of what its operations say.
 
     Raises:
         ValueError: for hardware that is not in the table, a batch that does not divide among GPUs, or a
@@ -98,7 +98,10 @@ def describe(
     rows = max(1, config.train.batch_size // gpus // config.train.accumulate_steps)
     mean = needs(rows, lengths)
     step = cost.example_flops * config.train.batch_size
-    counted = _counted(mean.work, cost.example_flops * rows, hardware) if hardware.rate else None
+    peak = hardware.rate if config.train.precision == "bf16" else hardware.whole
+    counted = (
+        _counted(mean.work, cost.example_flops * rows, peak, hardware) if hardware.rate and peak else None
+    )
     pace = counted if counted and measured is None else _pace(step, root, gpus, measured)
     pictures, source = _pictures(config)
     lines = [
@@ -151,13 +154,16 @@ def _memory(
     return [f"{said}{large} even one by one ({alone / 1e9:,.2f} GB); try {more}{less}"]
 
 
-def _counted(work: Work, flops: float, hardware: Hardware) -> tuple[float, str]:
-    """Seconds of a GPU for a FLOP of training, and how that is known."""
-    assert hardware.rate is not None, "a GPU"
-    seconds = work.seconds(hardware.rate, hardware.bandwidth)
-    share = flops / seconds / hardware.rate
+def _counted(work: Work, flops: float, peak: float, hardware: Hardware) -> tuple[float, str]:
+    """Seconds of a GPU for a FLOP of training, and how that is known.
+
+    Args:
+        peak: FLOPs per second, of the precision that training has.
+    """
+    seconds = work.seconds(peak, hardware.bandwidth)
+    share = flops / seconds / peak
     return seconds / flops, (
-        f"{seconds:.3g} s for a micro-batch of mean examples, {share:.0%} of {hardware.rate / 1e12:,.0f} "
+        f"{seconds:.3g} s for a micro-batch of mean examples, {share:.0%} of {peak / 1e12:,.3g} "
         "TFLOP/s, by its operations' FLOPs and bytes"
     )
 

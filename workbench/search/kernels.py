@@ -9,11 +9,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
+_ATEN: Any = torch.ops.aten
+# a CPU's fused attention, which runs where the plan counts, has no formula of its own; a GPU's has
+FORMULAS = {
+    **flop_registry,
+    _ATEN._scaled_dot_product_flash_attention_for_cpu: flop_registry[
+        _ATEN._scaled_dot_product_flash_attention
+    ],
+    _ATEN._scaled_dot_product_flash_attention_for_cpu_backward: flop_registry[
+        _ATEN._scaled_dot_product_flash_attention_backward
+    ],
+}
 # Fitted to steps in full size on one H200 (benchmarks/README.md): of the peak rate, what matrix products
 # reach; of the memory's bandwidth, what operations reach; seconds of the processor for each operation.
 PRODUCTS, BANDWIDTH, START = 0.55, 0.75, 27e-6
@@ -67,7 +79,7 @@ class Kernels(TorchDispatchMode):
             read = _tensors((args, given))
             known = {_storage(tensor) for tensor in read}
             if func._schema.is_mutable or any(_storage(tensor) not in known for tensor in made):
-                formula = flop_registry.get(func._overloadpacket)
+                formula = FORMULAS.get(func._overloadpacket)
                 self._flops.append(float(formula(*args, **given, out_val=out)) if formula else 0.0)
                 self._moved.append(float(sum(_bytes(tensor) for tensor in (*read, *made))))
         return out

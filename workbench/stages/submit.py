@@ -14,8 +14,9 @@ from workbench.stages.guard import stage
 
 def work(config: Config, root: Path, dataset: str, row: Row) -> Path:
     """Writes the answers and says where they are and who wants them."""
-    from workbench.experiment.submission import submit
+    from workbench.experiment.submission import check, submit
 
+    check(config, dataset)
     path = submit(config, root, dataset, row, tuned(config, root, ROWS[row]))
     print(f"{path}: for {HIDDEN[dataset].server}")
     return path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -80,6 +81,7 @@ def _vizwiz(root: Path, folder: str, row: Row) -> Iterator[Example]:
 def _aokvqa(root: Path, folder: str, row: Row) -> Iterator[Example]:
     number, choices, name = row.number("image_id"), row.texts("choices"), row.name("question_id")
     fields = {"question": row.text("question"), "options": listed(choices, row), "question_id": name}
+    fields["as_written"] = json.dumps(row.value("choices"))  # the server compares with these
     picture = below(root, folder, f"{number:012d}.jpg", row)
     yield Example("aokvqa", f"aokvqa_{name}", f"coco/{number:012d}", (picture,), (), fields, choices)
 
