@@ -45,7 +45,7 @@ def draw(outputs: Path) -> dict[str, Figure | pd.DataFrame]:
 
 def means(cells: dict[str, pd.DataFrame], declared: object) -> Figure:
     """A panel for each average: its mean over seeds in each setting, aware and not, with 95 % intervals."""
-    labels = {name: label.replace(", ", "\n") for name, (label, _) in declared.SETTINGS.items()}
+    labels = {name: label.replace(" queries, ", "\n") for name, (label, _) in declared.SETTINGS.items()}
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(7.6, 3.4), layout="constrained")
         for axes, (measure, table) in zip(figure.subplots(1, len(cells)), cells.items(), strict=True):
@@ -59,7 +59,7 @@ def means(cells: dict[str, pd.DataFrame], declared: object) -> Figure:
                 hue_order=list(declared.TITLES.values()), palette=list(COLOURS[:2]), linestyle="none",
                 errorbar=("ci", 95), n_boot=2000, seed=0, ax=axes,
             )  # fmt: skip
-            axes.set(xlabel="", ylabel=MEASURES[measure])
+            axes.set(xlabel="queries, steps of tuning", ylabel=MEASURES[measure])
             axes.legend(frameon=False, fontsize=8, title=None)
             sns.despine(ax=axes)
     return figure
