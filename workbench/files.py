@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -13,26 +14,42 @@ from pathlib import Path
 from typing import Any
 
 
+class FullDisk(OSError):
+    """There is no room for a file."""
+
+    def __str__(self) -> str:
+        return str(self.args[1])
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` that takes its place when the block ends without an error.
 
-    What is written is flushed to disk first; on an error (a full disk among them) the temporary
-    file is removed and whatever stood at `path` stays as it was.
+    What is written is flushed to disk first; on an error the temporary file is removed and whatever stood
+    at `path` stays as it was.
+
+    Raises:
+        FullDisk: naming the file.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
     try:
-        yield temporary
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            yield temporary
+            with temporary.open("rb") as written:
+                os.fsync(written.fileno())
+            temporary.chmod(0o644)
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        what = f"{path} could not be written, because the disk is full; make room and run it again"
+        raise FullDisk(error.errno, what) from error
 
 
 def replace_folder(old: Path, new: Path) -> None:
