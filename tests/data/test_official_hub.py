@@ -123,6 +123,51 @@ def test_a_picture_that_many_questions_show_is_kept_once(tmp_path):
     assert len({example.images for example in examples}) == 1
 
 
+ROWS = {
+    "aokvqa": (
+        "validation",
+        {"question_id": "22jb", "question": "What?", "choices": ["cat", "dog"], "correct_choice_idx": 1,
+         "direct_answers": "['a dog', 'dog']", "difficult_direct_answer": False},
+        ("dog",), ("cat", "dog"), {"question": "What?", "options": "(a) cat (b) dog",
+         "direct_answers": '["a dog", "dog"]', "difficult_direct_answer": "no"},
+    ),
+    "nocaps": ("validation", {"image_id": 7, "annotations_captions": ["A cat.", "The cat."]}, ("A cat.", "The cat."), (), {}),
+    "iconqa": (
+        "test",
+        {"question_id": "9", "question": "How many?", "choices": "2, 3,4", "answer": "3", "ques_type": "choose_txt"},
+        ("3",), ("2", "3", "4"), {"question": "How many?", "options": "(a) 2 (b) 3 (c) 4"},
+    ),
+    "textvqa": (
+        "validation",
+        {"question_id": 5, "image_id": "x1", "question": "What brand?", "answers": ["acme"] * 10, "ocr_tokens": ["ACME", "1"]},
+        ("acme",) * 10, (), {"question": "What brand?", "ocr": "ACME, 1"},
+    ),
+    "vizwiz": (
+        "val", {"question_id": "VizWiz_val_0.jpg", "question": "What is it?", "answers": ["tea"] * 10},
+        ("tea",) * 10, (), {"question": "What is it?"},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("dataset", ROWS)
+def test_a_row_of_a_copy_is_the_example_of_the_official_file(dataset, tmp_path):
+    split, row, references, candidates, fields = ROWS[dataset]
+    repository(tmp_path, "copy", {"default": (split, [{**row, "image": encoded(4)}], ["image"])})
+    official_root.write(tmp_path, "hub.json", {dataset: {"repo": "hub/copy"}})
+    (example,) = hub.examples(tmp_path, dataset, "test", tmp_path / "copy_test.zip")
+    assert (example.references, example.candidates, dict(example.fields)) == (references, candidates, fields)
+    assert example.example_id.startswith(f"{dataset}_")
+
+
+def test_a_copy_of_another_size_leaves_no_pictures_behind(tmp_path):
+    row = {"image_id": 7, "annotations_captions": ["A cat."], "image": encoded(4)}
+    repository(tmp_path, "copy", {"default": ("validation", [row], ["image"])})
+    official_root.write(tmp_path, "hub.json", {"nocaps": {"repo": "hub/copy"}})
+    with pytest.raises(DataFault, match="1 examples, but nocaps as published has"):
+        prepared(tmp_path, "nocaps")
+    assert not list(tmp_path.rglob("nocaps_test.zip"))
+
+
 def test_what_a_copy_lacks_is_read_from_the_official_files_or_left_out(tmp_path):
     rows = [
         {"question_id": 1030 + k, "question": "What?", "answers": ["tea"] * 10, "image": encoded(3)}
@@ -172,7 +217,8 @@ def test_pictures_of_a_copy_in_a_folder_are_compared_with_training(tmp_path):
 def test_of_all_pictures_of_flickr30k_karpathys_test_is_read(tmp_path, karpathys):
     captions = [f"A dog {word}." for word in ("runs", "sits", "eats", "naps", "digs")]
     rows = [
-        {"image": encoded(k), "caption": captions, "img_id": str(k), "filename": f"{100 + k}.jpg"} for k in range(4)
+        {"image": encoded(k), "caption": captions, "img_id": str(k), "filename": f"{100 + k}.jpg"}
+        for k in range(4)
     ]
     repository(tmp_path, "flickr30k", {"default": ("test", rows, ["image"])})
     official_root.write(tmp_path, "hub.json", {"flickr30k": {"repo": "hub/flickr30k"}})
@@ -194,17 +240,28 @@ def test_of_all_pictures_of_flickr30k_karpathys_test_is_read(tmp_path, karpathys
 
 def test_of_cocos_validation_pictures_karpathys_are_read(tmp_path):
     names = [f"COCO_val2014_{k:012d}.jpg" for k in (7, 8, 9)]
-    rows = [{"question_id": name, "image": encoded(k), "answer": ["A cat."] * 5} for k, name in enumerate(names)]
-    repository(tmp_path, "COCO", {"default": ("val", [*rows, {**rows[0], "question_id": "cat.jpg"}], ["image"])})
+    rows = [
+        {"question_id": name, "image": encoded(k), "answer": ["A cat."] * 5} for k, name in enumerate(names)
+    ]
+    repository(
+        tmp_path, "COCO", {"default": ("val", [*rows, {**rows[0], "question_id": "cat.jpg"}], ["image"])}
+    )
     official_root.write(tmp_path, "hub.json", {"coco_caption": {"repo": "hub/COCO"}})
-    split = [{"filename": name, "split": part} for name, part in zip(names, ("test", "restval", "val"), strict=True)]
+    split = [
+        {"filename": name, "split": part}
+        for name, part in zip(names, ("test", "restval", "val"), strict=True)
+    ]
     official_root.write(tmp_path, "coco/dataset_coco.json", {"images": split})
     for part, number in (("test", 7), ("val", 9)):
         (example,) = hub.examples(tmp_path, "coco_caption", part, tmp_path / "x.zip")
         assert (example.example_id, example.image_id) == (f"coco_caption_{number}", f"coco/{number:012d}")
         assert len(example.references) == 5
-    official_root.write(tmp_path, "coco/dataset_coco.json", {"images": [{"filename": "cat.jpg", "split": "test"}]})
-    with pytest.raises(DataFault, match="val row 3: the field 'question_id' is not the name of a picture of COCO"):
+    official_root.write(
+        tmp_path, "coco/dataset_coco.json", {"images": [{"filename": "cat.jpg", "split": "test"}]}
+    )
+    with pytest.raises(
+        DataFault, match="val row 3: the field 'question_id' is not the name of a picture of COCO"
+    ):
         list(hub.examples(tmp_path, "coco_caption", "test", tmp_path / "x.zip"))
 
 

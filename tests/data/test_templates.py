@@ -35,6 +35,25 @@ def example(dataset, references=("red",), **fields):
     return Example(dataset, "7", "7", ("x.png",), references, fields)
 
 
+# the paper's (facts of its Appendix E, written down by third parties), of the sets that it examines on
+CAPTION, QUESTION = "A short image description:", "Question: {question} Short answer:"
+PROMPTS = {
+    **dict.fromkeys(("coco_caption", "textcaps", "nocaps", "flickr30k"), CAPTION),
+    **dict.fromkeys(("vqav2", "okvqa", "gqa", "vizwiz", "ivqa", "msvd_qa", "msrvtt_qa"), QUESTION),
+    **dict.fromkeys(("textvqa", "ocrvqa"), f"OCR tokens: {{ocr}}. {QUESTION}"),
+    **dict.fromkeys(("iconqa", "aokvqa"), "Question: {question} Options: {options}. Short answer:"),
+    "scienceqa": "Context: {context} Question: {question} Options: {options}. Answer:",
+    "vsr": 'Based on the image, is this statement true or false? "{statement}" Answer:',
+    "hatefulmemes": 'This is an image with: "{text}" written on it. Is it hateful? Answer:',
+    "visdial": f"Dialog history: {{history}}\n {QUESTION}",
+}
+
+
+@pytest.mark.parametrize("dataset", PROMPTS)
+def test_models_are_examined_with_the_papers_prompts(dataset):
+    assert entry(dataset).prompt == PROMPTS[dataset]
+
+
 def test_who_was_given_no_tokens_is_not_asked_about_them():
     asked = {"question": "who wrote it ?"}
     without, given = example("ocrvqa", ocr="", **asked), example("ocrvqa", ocr="a, b", **asked)

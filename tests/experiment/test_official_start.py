@@ -12,8 +12,10 @@ import pytest
 import small_world
 import tiny
 import yaml
+from typer.testing import CliRunner
 
 from workbench import presets
+from workbench.cli import app
 from workbench.code import PACKAGE
 from workbench.config import changed
 from workbench.data.features import build
@@ -21,7 +23,7 @@ from workbench.data.official.releases import RELEASES
 from workbench.data.prepare import prepare
 from workbench.experiment.record import Record, RunError
 from workbench.experiment.score import read_scores, score
-from workbench.files import read_json
+from workbench.files import read_json, write_json
 from workbench.stages import evaluate, features, start
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -50,12 +52,24 @@ def test_the_readmes_way_with_the_files_of_one_dataset(home, tmp_path, monkeypat
     for name, release in official_root.small_releases().items():
         monkeypatch.setitem(RELEASES, name, release)
     official_root.fill(tmp_path / "all")
-    shutil.copytree(tmp_path / "all/gqa", root / config.data.root / "gqa")
+    data = root / config.data.root
+    shutil.copytree(tmp_path / "all/gqa", data / "gqa")
+    asked = read_json(data / "gqa/testdev_balanced_questions.json")
+    asked["20131"]["imageId"] = "n2"  # of one picture alone there is no interval
+    write_json(data / "gqa/testdev_balanced_questions.json", asked)
+    official_root.picture(data, "gqa/images/n2.jpg")
+    monkeypatch.chdir(root)
+    said = CliRunner().invoke(app, ["data", "check", config.data.root, "gqa"])
+    assert said.exit_code == 0, said.output
     start.work(config, root)
     prepare(config, root / "data/prepared", 1, root)
     features.work(config, root)
     evaluate.work(config, root, "blip2")
     assert read_json(root / "reports/metrics/blip2.json")
+    said = CliRunner().invoke(app, ["reproduce", "table1", "--checkpoint", config.model.start])
+    assert said.exit_code == 0, said.output
+    assert "1 rows of ours beside the paper's" in said.output
+    assert "GQA" in (root / "reports/reproduce/table1.md").read_text()
 
 
 @pytest.mark.parametrize("family", tiny.FAMILIES)

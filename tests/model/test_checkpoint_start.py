@@ -222,6 +222,17 @@ def test_a_pickle_under_another_name_is_refused_unread(file, tmp_path):
     assert not (tmp_path / "boom").exists()
 
 
+def test_code_in_a_bin_file_is_not_run(tmp_path):
+    made.whole(tmp_path / "hub", "t5")
+    (tmp_path / "hub/model.safetensors").unlink()
+    for write in (lambda path: path.write_bytes(pickle.dumps(Bomb(tmp_path / "boom"))),
+                  lambda path: torch.save({"query_tokens": Bomb(tmp_path / "boom")}, path)):  # fmt: skip
+        write(tmp_path / "hub/pytorch_model.bin")
+        with pytest.raises(ModelError, match=r"\.bin file in .* holds something else than tensors"):
+            read("hub", tmp_path, allow_pickle=True)
+    assert not (tmp_path / "boom").exists()
+
+
 def test_code_in_a_pickle_is_not_run(tmp_path):
     (tmp_path / "evil.pth").write_bytes(pickle.dumps(Bomb(tmp_path / "boom")))
     torch.save({"model": Bomb(tmp_path / "boom")}, tmp_path / "worse.pth")

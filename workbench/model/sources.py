@@ -152,10 +152,15 @@ def _folder(name: str, folder: Path, allow_pickle: bool, revision: str = "") -> 
 def _loaded(loader: Any, folder: Path, dtype: torch.dtype | str = "auto") -> tuple[State, Any, list[str]]:
     """The weights that are really there (what from_pretrained would draw at random is left out), the model,
     and the names of the weights that it has no place for."""
-    with reading(folder):
-        model, report = loader.from_pretrained(
-            folder, dtype=dtype, output_loading_info=True, low_cpu_mem_usage=True
-        )
+    try:
+        with reading(folder):
+            model, report = loader.from_pretrained(
+                folder, dtype=dtype, output_loading_info=True, low_cpu_mem_usage=True
+            )
+    except pickle.UnpicklingError as error:
+        raise ModelError(
+            f"a .bin file in {folder} holds something else than tensors or is damaged; get it again"
+        ) from error
     missing = report["missing_keys"]
     state = {name: tensor for name, tensor in model.state_dict().items() if name not in missing}
     return state, model.eval(), sorted(report["unexpected_keys"])
@@ -204,9 +209,7 @@ def refuse_disguise(path: Path) -> None:
     with path.open("rb") as opened:
         size, first = int.from_bytes(opened.read(8), "little"), opened.read(1)
     if first != b"{" or size > path.stat().st_size:
-        raise ModelError(
-            f"{path} is named like safetensors but is not (a pickle, or damaged); get it again"
-        )
+        raise ModelError(f"{path} is named like safetensors but is not (a pickle, or damaged); get it again")
 
 
 def preprocessing(folder: Path) -> dict[str, Any] | None:

@@ -75,9 +75,14 @@ def write_part(part: Part) -> dict[str, Any]:
         return found
     tally = _Tally()
     examples = tally.noted(_drawn(part, tally.lacking if part.allow_missing else refuse), part)
+    try:
+        written = write_examples(part.out / f"{part.name}.parquet", examples, AT_ONCE)
+    except BaseException:
+        (part.out / _archive(part)).unlink(missing_ok=True)  # a copy's pictures, without their examples
+        raise
     state = {
         "fingerprint": wanted,
-        "examples": write_examples(part.out / f"{part.name}.parquet", examples, AT_ONCE),
+        "examples": written,
         "videos": sorted(tally.clips),
         "archives": [_archive(part)] if _from_hub(part) else [],
         "missing": tally.missing,
