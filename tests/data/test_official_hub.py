@@ -159,6 +159,19 @@ def test_a_row_of_a_copy_is_the_example_of_the_official_file(dataset, tmp_path):
     assert example.example_id.startswith(f"{dataset}_")
 
 
+def test_nocaps_pictures_are_known_as_open_images_where_the_copy_says_so(tmp_path):
+    row = {
+        "image_id": 7,
+        "image_open_images_id": "0a1b",
+        "annotations_captions": ["A cat."],
+        "image": encoded(4),
+    }
+    repository(tmp_path, "copy", {"default": ("validation", [row], ["image"])})
+    official_root.write(tmp_path, "hub.json", {"nocaps": {"repo": "hub/copy"}})
+    (example,) = hub.examples(tmp_path, "nocaps", "test", tmp_path / "copy_test.zip")
+    assert (example.example_id, example.image_id) == ("nocaps_7", "openimages/0a1b")
+
+
 def test_a_copy_of_another_size_leaves_no_pictures_behind(tmp_path):
     row = {"image_id": 7, "annotations_captions": ["A cat."], "image": encoded(4)}
     repository(tmp_path, "copy", {"default": ("validation", [row], ["image"])})

@@ -222,7 +222,7 @@ def _judged(test: str) -> tuple[bool, str]:
         return True, "as the paper says"
     if BY_NAME[test].held_in:
         return True, "both are held-in, where the paper keeps nothing apart; its score counts known pictures"
-    return False, "the paper keeps them apart; leave them out"
+    return False, "the paper keeps them apart; drop their training records, or tell it with the score"
 
 
 def _parts(release: Release) -> list[tuple[Part, tuple[Split, ...]]]:

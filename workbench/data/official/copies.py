@@ -136,8 +136,9 @@ def _aokvqa(row: Row, picture: str) -> Example:
 
 def _nocaps(row: Row, picture: str) -> Example:
     captions = row.texts("annotations_captions")
-    number = row.name("image_id")
-    return Example("nocaps", f"nocaps_{number}", f"nocaps/{number}", (picture,), captions)
+    number, known = row.name("image_id"), row.optional("image_open_images_id")
+    image_id = f"openimages/{known}" if known else f"nocaps/{number}"  # TextCaps shows Open Images as well
+    return Example("nocaps", f"nocaps_{number}", image_id, (picture,), captions)
 
 
 def _gqa(row: Row, picture: str) -> Example:
