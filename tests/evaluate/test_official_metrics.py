@@ -2,7 +2,8 @@
 
 tests/golden/vqa.json, cider.json and ptb.json hold what GT-Vision-Lab/VQA (a013f00), LAVIS (506965b), mmf's
 m4c_evaluator (LLaVA's copy), allenai/aokvqa (83786de) and pycocoevalcap 1.2 with CoreNLP 3.4.1 returned for
-made-up answers and captions.
+made-up answers and captions; visdial.json, scienceqa.json and ivqa.json what the metrics of
+visdial-challenge-starter-pytorch (5844f3d), ScienceQA's evaluate_acc (2cbf831) and just-ask (b58f08e) did.
 """
 
 import json
@@ -142,6 +143,56 @@ def test_ndcg_by_head():
         metrics.ndcg([1, 2], [0, 0])
     with pytest.raises(ValueError, match="each of 2 scores, not 3"):
         metrics.ndcg([1, 2], [0, 0, 1])
+
+
+def test_dialogues_score_what_the_challenges_own_metrics_return():
+    case = golden("visdial.json")
+    options = [str(number) for number in range(20)]
+
+    def said(right, scores):
+        example = Example("visdial", "0", "0", ("a.png",), (str(right),), candidates=tuple(options))
+        return Prediction(example, "", "", tuple(scores))
+
+    rounds = [
+        said(right, scores)
+        for image, rights in zip(case["scores"], case["right"], strict=True)
+        for scores, right in zip(image, rights, strict=True)
+    ]
+    for ours, theirs, unit in (
+        ("recall@1", "r@1", 100), ("recall@5", "r@5", 100), ("recall@10", "r@10", 100),
+        ("mean_rank", "mean", 1), ("mrr", "mrr", 100),
+    ):  # fmt: skip
+        found, wanted = metrics.score(ours, rounds).value, case["official"][theirs] * unit
+        assert found == pytest.approx(wanted, rel=1e-6), ours  # theirs is in single precision
+    for image, relevance, wanted in zip(case["scores"], case["relevance"], case["ndcg"], strict=True):
+        found = np.mean([metrics.ndcg(scores, relevance) for scores in image[:2]])
+        assert found == pytest.approx(100 * wanted, rel=1e-6)
+
+
+@pytest.mark.parametrize("case", golden("ivqa.json"), ids=lambda case: "".join(case["references"]))
+def test_two_of_five_make_an_answer_to_ivqa_right(case):
+    found = metrics.ivqa_accuracy(case["answer"], case["references"])
+    assert found == pytest.approx(100 * case["official"], abs=NEAR)
+
+
+def test_scienceqa_scores_what_its_own_program_prints():
+    """Of 4,241 problems, the number that it insists on, made by rule."""
+    subjects = ("natural science", "social science", "language science")
+    problems = [
+        {"subject": subjects[i % 3], "hint": "h" if i % 4 else "", "image": "image.png" if i % 5 < 2 else "",
+         "grade": f"grade{i % 12 + 1}"}
+        for i in range(4241)
+    ]  # fmt: skip
+    shares = [100.0 * ((i * i + i // 7) % 5 < 3) for i in range(4241)]
+    groups = {
+        "natural": "natural", "social": "social", "language": "language", "text context": "has_text",
+        "image context": "has_image", "no context": "no_context", "grades 1-6": "grade_1_6",
+        "grades 7-12": "grade_7_12", "average": "average",
+    }  # fmt: skip
+    found, official = metrics.scienceqa_accuracy(shares, problems), golden("scienceqa.json")
+    assert {name: f"{value:.2f}" for name, value in found.items()} == {
+        name: official[f"acc_{theirs}"] for name, theirs in groups.items()
+    }
 
 
 def test_dialogue_ranks():

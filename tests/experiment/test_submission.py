@@ -123,7 +123,7 @@ def test_questions_are_asked_as_in_an_examination(row, root, monkeypatch):
     config = changed(presets.read(PACKAGE.parent, "paper-flant5xl"), {})
     examples = questions("aokvqa", root / config.data.root)
     put = partial(submission._answers, None, None, config, row)
-    submission._aokvqa(put, examples)
+    submission._aokvqa(put, [examples])
     known = [
         replace(e, fields={**e.fields, "difficult_direct_answer": "no", "direct_answers": '["x"]'})
         for e in examples

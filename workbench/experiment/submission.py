@@ -10,7 +10,7 @@ encoded as they come: nothing is prepared, and no feature is stored.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -112,10 +112,8 @@ def submit(config: Config, root: Path, dataset: str, row: Row, tuned: Path | Non
     size = config.evaluate.batch_size
     batches = [asked[at : at + size] for at in range(0, len(asked), size)]
     put = partial(_answers, model, collator, config, row)
-    lines, form = _SHEETS[dataset]
-    sheet = [line for batch in shown(batches, f"answer {dataset}") for line in lines(put, batch)]
     path = root / FOLDER / f"{dataset}_{row}.json"
-    files.write_json(path, form(sheet))
+    files.write_json(path, _SHEETS[dataset](put, shown(batches, f"answer {dataset}", len(batches))))
     made_of = {"start": folder_hash(start), "weights": files.file_sha256(tuned / WEIGHTS) if tuned else ""}
     files.write_json(path.with_name(f"{path.stem}_of.json"), {**made_of, "config": config.to_dict()})
     return path
@@ -132,29 +130,30 @@ def _decode(root: Path, refs: Sequence[str]) -> None:
             pass
 
 
+Batches = Iterable[Sequence[Example]]
 Put = Callable[[str, Sequence[Example]], list[str]]
 
 
-def _vizwiz(put: Put, batch: Sequence[Example]) -> list[Any]:
-    said = put("vizwiz", batch)
-    return [{"image": e.fields["image"], "answer": text} for e, text in zip(batch, said, strict=True)]
+def _vizwiz(put: Put, batches: Batches) -> list[dict[str, str]]:
+    return [
+        {"image": example.fields["image"], "answer": text}
+        for batch in batches
+        for example, text in zip(batch, put("vizwiz", batch), strict=True)
+    ]
 
 
-def _aokvqa(put: Put, batch: Sequence[Example]) -> list[Any]:
-    chosen = put("aokvqa", batch)
-    bare = [replace(e, candidates=(), fields={"question": e.fields["question"]}) for e in batch]
-    said = put("aokvqa_direct", bare)
-    lines = []
-    for example, choice, text in zip(batch, chosen, said, strict=True):
-        written = json.loads(example.fields["as_written"])[example.candidates.index(choice)]
-        lines.append((example.fields["question_id"], {"multiple_choice": written, "direct_answer": text}))
-    return lines
+def _aokvqa(put: Put, batches: Batches) -> dict[str, dict[str, str]]:
+    sheet = {}
+    for batch in batches:
+        bare = [replace(e, candidates=(), fields={"question": e.fields["question"]}) for e in batch]
+        both = zip(batch, put("aokvqa", batch), put("aokvqa_direct", bare), strict=True)
+        for example, choice, text in both:
+            written = json.loads(example.fields["as_written"])[example.candidates.index(choice)]
+            sheet[example.fields["question_id"]] = {"multiple_choice": written, "direct_answer": text}
+    return sheet
 
 
-_SHEETS: dict[
-    str, tuple[Callable[[Put, Sequence[Example]], list[Any]], type[list[Any]] | type[dict[str, Any]]]
-]
-_SHEETS = {"vizwiz": (_vizwiz, list), "aokvqa": (_aokvqa, dict)}
+_SHEETS: dict[str, Callable[[Put, Batches], Any]] = {"vizwiz": _vizwiz, "aokvqa": _aokvqa}
 
 
 def _answers(
