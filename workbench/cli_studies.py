@@ -113,6 +113,7 @@ def plan(
         root = Path.cwd()
         texts = Lengths(*lengths), Lengths(*longest)
         config = explained(lambda: read(root, preset))
+        typer.echo("counting steps on tensors without contents, half a minute for the largest", err=True)
         said = explained(lambda: describe(config, root, preset, hardware, gpus, *texts, step_seconds))
         typer.echo("\n".join(said))
         return
