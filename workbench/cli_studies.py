@@ -97,7 +97,7 @@ def plan(
         float | None, typer.Option(help="what a step of a whole batch took there (benchmarks/paper_step.py)")
     ] = None,
 ) -> None:
-    """Say which cells a study has and what the missing ones take here; or what a preset takes where."""
+    """Say which cells a study has and what missing ones take (needs features); or what a preset takes."""
     if bool(study) == bool(preset):
         sys.exit("error: name a study, or a preset with --preset, and not both")
     # torch takes seconds to come
