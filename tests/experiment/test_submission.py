@@ -142,6 +142,7 @@ def test_features_are_those_of_a_store(world):
     taken = pictures.take(refs)
     torch.testing.assert_close(taken, store.take(refs), rtol=0, atol=2e-3)
     assert torch.equal(taken, taken.half().float())
+    torch.testing.assert_close(pictures.blank, store.blank, rtol=0, atol=2e-3)
 
 
 def test_what_is_missing_or_wrong_is_named(config, root):

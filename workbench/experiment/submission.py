@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from workbench import files
@@ -25,7 +26,7 @@ from workbench.config import Config
 from workbench.data.catalog import SECOND, for_suite
 from workbench.data.collate import Collator
 from workbench.data.direct import instruction as direct_text
-from workbench.data.encoder import Encoder, encode
+from workbench.data.encoder import GREY, Encoder, encode
 from workbench.data.images import open_image
 from workbench.data.official.hidden import HIDDEN, questions
 from workbench.data.templates import evaluation_text
@@ -53,8 +54,9 @@ class Pictures:
 
     @property
     def blank(self) -> Tensor:
-        """Not needed: nobody asks blindly here."""
-        raise NotImplementedError
+        """(N, V) features of an empty grey canvas."""
+        size = (self._preprocessing.width, self._preprocessing.height)
+        return self._encoded([Image.new("RGB", size, GREY)], "the grey canvas")[0]
 
     def take(self, refs: Sequence[str]) -> Tensor:
         """(len(refs), N, V) features, rounded to half precision as a stored one is.
@@ -64,11 +66,14 @@ class Pictures:
         """
         if self._last[0] != tuple(refs):
             pictures = [open_image(self._root, ref, own=True) for ref in refs]
-            halves = encode(self._model, self._preprocessing.pixels(pictures)).half()
-            if not halves.isfinite().all():
-                raise RunError(f"the encoder's output for one of {', '.join(refs)} exceeds half precision")
-            self._last = (tuple(refs), halves.float())
+            self._last = (tuple(refs), self._encoded(pictures, ", ".join(refs)))
         return self._last[1]
+
+    def _encoded(self, pictures: Sequence[Image.Image], names: str) -> Tensor:
+        halves = encode(self._model, self._preprocessing.pixels(pictures)).half()
+        if not halves.isfinite().all():
+            raise RunError(f"the encoder's output for {names} is not finite in half precision")
+        return halves.float()
 
 
 def check(config: Config, dataset: str) -> None:
