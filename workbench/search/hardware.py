@@ -98,11 +98,12 @@ def describe(
     rows = max(1, config.train.batch_size // gpus // config.train.accumulate_steps)
     mean = needs(rows, lengths)
     step = cost.example_flops * config.train.batch_size
-    peak = hardware.rate if config.train.precision == "bf16" else hardware.whole
-    counted = (
-        _counted(mean.work, cost.example_flops * rows, peak, hardware) if hardware.rate and peak else None
-    )
-    pace = counted if counted and measured is None else _pace(step, root, gpus, measured)
+    pace: tuple[float | None, str]
+    if hardware.rate is not None and measured is None:
+        peak = hardware.rate if config.train.precision == "bf16" else hardware.whole
+        pace = _counted(mean.work, cost.example_flops * rows, peak, hardware.bandwidth)
+    else:
+        pace = _pace(step, root, gpus, measured)
     pictures, source = _pictures(config)
     lines = [
         "parameters      "
@@ -154,13 +155,14 @@ def _memory(
     return [f"{said}{large} even one by one ({alone / 1e9:,.2f} GB); try {more}{less}"]
 
 
-def _counted(work: Work, flops: float, peak: float, hardware: Hardware) -> tuple[float, str]:
+def _counted(work: Work, flops: float, peak: float, bandwidth: float) -> tuple[float, str]:
     """Seconds of a GPU for a FLOP of training, and how that is known.
 
     Args:
+        flops: of the examples that the work is of.
         peak: FLOPs per second, of the precision that training has.
     """
-    seconds = work.seconds(peak, hardware.bandwidth)
+    seconds = work.seconds(peak, bandwidth)
     share = flops / seconds / peak
     return seconds / flops, (
         f"{seconds:.3g} s for a micro-batch of mean examples, {share:.0%} of {peak / 1e12:,.3g} "
