@@ -12,7 +12,7 @@ from small_world import CONFIG
 from workbench import files
 from workbench.config import changed
 from workbench.data import encoder
-from workbench.data.catalog import BY_NAME
+from workbench.data.catalog import SCORED
 from workbench.experiment import answers as answering
 from workbench.experiment import record
 from workbench.experiment import score as scoring
@@ -22,6 +22,8 @@ from workbench.experiment.record import Record, RunError
 from workbench.experiment.score import assist, read_scores, score, signed
 from workbench.report.table import PREDICTION_COLUMNS
 from workbench.stages import evaluate
+
+EVERY = [entry.name for entry in SCORED]
 
 
 @pytest.fixture(scope="module")
@@ -35,14 +37,27 @@ def examined(world, tmp_path_factory):
 
 def test_every_dataset_is_scored_with_and_without_the_picture(examined):
     scores = read_scores(examined)
-    assert {(s["dataset"], s["blind"]) for s in scores} == {(n, b) for n in BY_NAME for b in (True, False)}
+    assert {(s["dataset"], s["blind"]) for s in scores} == {(n, b) for n in EVERY for b in (True, False)}
     assert all(s["n"] == CONFIG.data.eval_examples for s in scores)
     predictions = pd.read_parquet(examined / "predictions.parquet")
     assert set(PREDICTION_COLUMNS) <= set(predictions.columns)
-    assert len(predictions) == 2 * len(BY_NAME) * CONFIG.data.eval_examples
+    assert len(predictions) == 2 * len(EVERY) * CONFIG.data.eval_examples
     ranked = predictions[predictions["dataset"] == "visdial"].iloc[0]
     assert len(ranked["candidate_scores"]) == len(ranked["candidates"])
     assert ranked["prediction"] in ranked["candidates"]
+
+
+def test_aokvqa_is_asked_again_without_the_choices(examined):
+    answers = pd.read_parquet(examined / "predictions.parquet").query("not blind").set_index("example_id")
+    chosen, said = (answers[answers["dataset"] == name] for name in ("aokvqa", "aokvqa_direct"))
+    assert list(chosen.index) == list(said.index)
+    for (_, one), (_, other) in zip(chosen.iterrows(), said.iterrows(), strict=True):
+        assert one["prediction"] in one["candidates"]
+        assert all(choice in one["instruction"] for choice in one["candidates"])
+        question = one["instruction"].removeprefix("Question: ").partition(" Options:")[0]
+        assert other["instruction"] == f"Question: {question} Short answer:"
+        assert len(other["references"]) == 10
+        assert not len(other["candidates"])
 
 
 def test_scores_follow_from_the_predictions(examined):
@@ -88,9 +103,7 @@ def test_a_killed_examination_goes_on_where_it_was(examined, world, home, monkey
     (folder / "answers/gqa.parquet").unlink()
     asked = []
     ask = scoring._ask
-    monkeypatch.setattr(
-        scoring, "_ask", lambda *given: asked.append(given[-1][0].dataset) or ask(*given)
-    )
+    monkeypatch.setattr(scoring, "_ask", lambda *given: asked.append(given[-2]) or ask(*given))
     assert score(CONFIG, "blip2", world) == folder
     assert asked == ["gqa"]
     again = pd.read_parquet(folder / "predictions.parquet")
@@ -126,14 +139,12 @@ def test_a_helper_goes_from_the_last_dataset_back_to_one_that_is_being_asked(
 ):
     answered = home / "runs" / examined.name / "answers"
     shutil.copytree(examined / "answers", answered)
-    third, second, last = list(BY_NAME)[-3:]
+    third, second, last = EVERY[-3:]
     for name in (third, second, last):
         (answered / f"{name}.parquet").unlink()
     asked = []
     ask = scoring._ask
-    monkeypatch.setattr(
-        scoring, "_ask", lambda *given: asked.append(given[-1][0].dataset) or ask(*given)
-    )
+    monkeypatch.setattr(scoring, "_ask", lambda *given: asked.append(given[-2]) or ask(*given))
     with FileLock(answered / f".{third}.lock"):
         assist(CONFIG, "blip2", world, None)
     assert asked == [last, second]
@@ -161,20 +172,20 @@ def test_the_official_suite_is_another_examination_with_room_for_its_answers(wor
     assert Record.read(micro).hashes["catalogue"] != Record.read(official).hashes["catalogue"]
 
 
-def test_tags_are_shown_only_to_the_row_that_asks_with_them(world, monkeypatch):
-    monkeypatch.setattr(scoring, "BY_NAME", {"vqav2": BY_NAME["vqav2"]})
+def test_tags_are_shown_only_to_the_row_that_asks_with_them(world):
+    asked = changed(CONFIG, {"evaluate.datasets": ["vqav2"], "evaluate.blind": False})
     tuned = fit(changed(CONFIG, {"train.steps": 3}), "multitask_tagged", world)
     instructions = {}
     for row in ("multitask_tagged", "multitask_tagged_tags"):
-        folder = score(changed(CONFIG, {"evaluate.blind": False}), row, world, tuned)
+        folder = score(asked, row, world, tuned)
         (instructions[row], *_) = pd.read_parquet(folder / "predictions.parquet")["instruction"]
     assert instructions["multitask_tagged_tags"].startswith("[")
     assert not instructions["multitask_tagged"].startswith("[")
 
 
-def test_a_model_without_the_text_path_is_examined_too(world, monkeypatch):
-    monkeypatch.setattr(scoring, "BY_NAME", {"vqav2": BY_NAME["vqav2"]})
-    folder = score(changed(CONFIG, {"model.instruction_aware": False}), "blip2", world)
+def test_a_model_without_the_text_path_is_examined_too(world):
+    unaware = {"model.instruction_aware": False, "evaluate.datasets": ["vqav2"]}
+    folder = score(changed(CONFIG, unaware), "blip2", world)
     assert Record.read(folder).cost.flops > 0
 
 

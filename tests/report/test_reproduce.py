@@ -12,10 +12,10 @@ from report_outputs import record, suite, write_outputs
 from study_outputs import write_study
 
 from workbench import files
-from workbench.data.catalog import BY_NAME, HELD_IN
+from workbench.data.catalog import BY_NAME, HELD_IN, SECOND, for_suite
 from workbench.report.examined import find, groups
 from workbench.report.render import HERE
-from workbench.report.reproduce import COLUMNS, reproduce
+from workbench.report.reproduce import BY_SPLIT, COLUMNS, reproduce
 from workbench.report.reproduce_page import publish
 from workbench.report.table import ReportError
 
@@ -28,7 +28,7 @@ def examine(folder, row="instruct", seed=1, shares=None, suite="micro", weights=
     folder.mkdir(parents=True)
     lines, scores = [], []
     for name, values in (shares or {"gqa": [0, 100], "iconqa": [100, 100]}).items():
-        metric = sections.get("metric", {}).get(name, BY_NAME[name].metric)
+        metric = sections.get("metric", {}).get(name, for_suite(name, "micro").metric)
         scores.append({"dataset": name, "metric": metric, "value": float(np.mean(values)), "blind": False})
         scores[-1]["n"] = len(values)
         for number, value in enumerate(values):
@@ -163,12 +163,14 @@ def test_the_official_suites_test_of_aokvqa_is_the_papers_val(tmp_path):
 
 
 def test_aokvqas_direct_answers_have_their_column(tmp_path):
-    tuned = {"data": {"downstream": "aokvqa"}, "beside": {("aokvqa", "direct_answer"): [100, 0, 100, 100]}}
-    found = made("table3", examine(tmp_path / "a", shares={"aokvqa": [100, 0]}, suite="official", **tuned))
-    (ours,) = found.ours
+    shares = {"aokvqa": [100, 0], "aokvqa_direct": [100, 0, 100, 100]}
+    tuned = {"data": {"downstream": "aokvqa"}, "shares": shares}
+    (ours,) = made("table3", examine(tmp_path / "a", suite="official", **tuned)).ours
     assert set(ours.found) == {"A-OKVQA_DA_val", "A-OKVQA_MC_val"}
     assert (ours.found["A-OKVQA_DA_val"].value, ours.counts["A-OKVQA_DA_val"]) == (75, 4)
     assert ours.differences["A-OKVQA_DA_val"].value == pytest.approx(75 - 57.6)
+    (micro,) = made("table3", examine(tmp_path / "b", **tuned)).ours
+    assert set(micro.found) == {"A-OKVQA_DA_test", "A-OKVQA_MC_test"}
 
 
 def test_what_stands_beside_the_tables_is_printed_with_them(tmp_path):
@@ -231,7 +233,7 @@ def test_a_training_that_nobody_asked_for_may_be_damaged_or_edited(tmp_path):
 
 
 def test_a_file_that_is_gone_is_named(tmp_path):
-    folder = examine(tmp_path / "a", beside={("aokvqa", "direct"): [0, 100]})
+    folder = examine(tmp_path / "a", beside={("visdial", "ndcg"): [0, 100]})
     (folder / "details.parquet").unlink()
     with pytest.raises(ReportError, match=r"details\.parquet is not what .*record\.json says"):
         groups([folder])
@@ -287,6 +289,7 @@ def test_figure4_averages_the_papers_datasets(tmp_path):
 
 def test_every_column_of_the_paper_is_a_dataset_of_the_catalogue():
     assert {name for names in COLUMNS.values() for name in names} <= set(BY_NAME)
+    assert {name for name, _ in BY_SPLIT.values()} <= {*BY_NAME, *SECOND}
 
 
 @pytest.fixture

@@ -148,20 +148,27 @@ OFFICIAL_METRIC: Mapping[str, Metric] = {
     "vizwiz": "vqa_accuracy_vizwiz",
     "textvqa": "vqa_accuracy_evalai",
 }
-# Official A-OKVQA has two scores. Its row ranks the choices; here the model is to say the answer itself.
+# A-OKVQA has two scores. Its row ranks the choices; asked again, the model is to say the answer itself.
 SECOND: Mapping[str, Entry] = MappingProxyType(
     {
         "aokvqa_direct": replace(
-            BY_NAME["aokvqa"], metric="direct_answer", decoding="generate", prompt=QUESTION_PROMPT
+            BY_NAME["aokvqa"],
+            name="aokvqa_direct",
+            title="A-OKVQA, direct answer",
+            metric="direct_answer",
+            decoding="generate",
+            prompt=QUESTION_PROMPT,
         )
     }
 )
+ASKED_AGAIN: Mapping[str, str] = {"aokvqa_direct": "aokvqa"}  # the dataset whose examples are asked again
+SCORED = (*CATALOG, *EXTERNAL, *SECOND.values())  # everything that has a score, in the order of tables
 # The rows above leave room for what the micro suite says. People's answers are longer: in the median LLaVA's take about
 # 19 (conversation), 94 (detail) and 123 (reasoning) tokens, and OCR-VQA asks for titles. Short answers get LAVIS' 10.
 # Captions are made as by LAVIS' projects/instructblip/caption_*.yaml (80 tokens at most and 10 at least) and its
 # captioning task (repetition penalty 1.15).
 OFFICIAL_TOKENS: Mapping[str, int] = {
-    **{row.name: 10 for row in CATALOG if row.length_penalty < 0},
+    **{row.name: 10 for row in SCORED if row.length_penalty < 0},
     **{row.name: 256 for row in CATALOG if row.category == _LLAVA},  # as many as training shows: TARGET_TOKENS
     "ocrvqa": 32,
     **{row.name: 80 for row in CATALOG if row.task == "caption"},
@@ -186,14 +193,14 @@ def entry(name: str) -> Entry:
 
 
 def for_suite(name: str, suite: Suite) -> Entry:
-    """The dataset as a suite asks and scores it; official also by the names of SECOND.
+    """The dataset as a suite asks and scores it, also by the names of SECOND.
 
     Raises:
         ValueError: with the nearest known name.
     """
-    if suite == "micro":
-        return entry(name)
     row = SECOND.get(name) or entry(name)
+    if suite == "micro":
+        return row
     tokens = OFFICIAL_TOKENS.get(row.name, row.max_new_tokens)
     official = replace(row, metric=OFFICIAL_METRIC.get(row.name, row.metric), max_new_tokens=tokens)
     if row.task == "caption":

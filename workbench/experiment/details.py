@@ -13,7 +13,7 @@ import pandas as pd
 
 from workbench import files
 from workbench.config import Config
-from workbench.data.catalog import SECOND, for_suite
+from workbench.data.catalog import ASKED_AGAIN
 from workbench.data.direct import direct
 from workbench.data.prepare import load_examples
 from workbench.evaluate.metrics.beside import BESIDE
@@ -24,19 +24,15 @@ DETAILS = "details.parquet"
 
 
 def askings(config: Config) -> tuple[str, ...]:
-    """The datasets to examine a model on, and those that official asks a second time."""
+    """The datasets to examine a model on, and the names of those that are asked a second time."""
     datasets = record.asked(config)
-    if config.suite == "micro":
-        return datasets
-    return (*datasets, *(name for name, row in SECOND.items() if row.name in datasets))
+    return (*datasets, *(again for again, name in ASKED_AGAIN.items() if name in datasets))
 
 
 def examples_of(name: str, config: Config, root: Path) -> Sequence[Example]:
     """The examples of an asking, as they were prepared."""
-    examples = load_examples(
-        root / "data/prepared", for_suite(name, config.suite).name, config.evaluate.split
-    )
-    return direct(examples) if name in SECOND else examples
+    examples = load_examples(root / "data/prepared", ASKED_AGAIN.get(name, name), config.evaluate.split)
+    return direct(examples) if name in ASKED_AGAIN else examples
 
 
 def detail(folder: Path, config: Config, root: Path) -> list[str]:

@@ -22,7 +22,7 @@ from filelock import FileLock, Timeout
 
 from workbench import files, tracking
 from workbench.config import Config
-from workbench.data.catalog import BY_NAME, SECOND, Suite, for_suite
+from workbench.data.catalog import ASKED_AGAIN, SCORED, Suite, for_suite
 from workbench.data.collate import Collator
 from workbench.data.direct import instruction as direct_text
 from workbench.data.templates import evaluation_text
@@ -121,7 +121,7 @@ def rescore(folder: Path, suite: Suite) -> list[dict[str, Any]]:
     """Scores the answers on disk with today's metrics; rewrites predictions.parquet and scores.jsonl."""
     frames: list[pd.DataFrame] = []
     lines: list[dict[str, Any]] = []
-    for name in (name for name in BY_NAME if (folder / "answers" / f"{name}.parquet").is_file()):
+    for name in (e.name for e in SCORED if (folder / "answers" / f"{e.name}.parquet").is_file()):
         said = pd.read_parquet(folder / "answers" / f"{name}.parquet")
         metric = for_suite(name, suite).metric
         for blind, part in said.groupby("blind", sort=True):
@@ -206,7 +206,7 @@ def _ask(
         model,
         collator,
         for_suite(name, config.suite),
-        instruction=partial(direct_text if name in SECOND else evaluation_text, row=row),
+        instruction=partial(direct_text if name in ASKED_AGAIN else evaluation_text, row=row),
         batch_size=size,
         num_beams=config.evaluate.num_beams,
         repetition_penalty=config.evaluate.repetition_penalty,
@@ -214,19 +214,19 @@ def _ask(
     with Operations() as counter:  # counting slows down: the first batch stands for all
         said = ask(examples[:size])
     said += ask(examples[size:])
-    frames = [_frame(said, blind=False)]
+    frames = [_frame(name, said, blind=False)]
     if config.evaluate.blind:
-        frames.append(_frame(ask(examples, blind=True), blind=True))
+        frames.append(_frame(name, ask(examples, blind=True), blind=True))
     asked = len(frames) * len(examples)
     flops = counter.total * asked / len(examples[:size])
     took = {"seconds": time.perf_counter() - began, "flops": flops, "peak_memory_bytes": record.peak_memory()}
     return pd.concat(frames, ignore_index=True), took
 
 
-def _frame(predictions: list[Prediction], blind: bool) -> pd.DataFrame:
+def _frame(name: str, predictions: list[Prediction], blind: bool) -> pd.DataFrame:
     return pd.DataFrame(
         {
-            "dataset": p.example.dataset,
+            "dataset": name,
             "example_id": p.example.example_id,
             "image_id": p.example.image_id,
             "images": list(p.example.images),

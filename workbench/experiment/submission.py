@@ -23,7 +23,7 @@ from torch import Tensor
 
 from workbench import files
 from workbench.config import Config
-from workbench.data.catalog import SECOND, for_suite
+from workbench.data.catalog import ASKED_AGAIN, for_suite
 from workbench.data.collate import Collator
 from workbench.data.direct import instruction as direct_text
 from workbench.data.encoder import GREY, Encoder, encode
@@ -170,7 +170,7 @@ def _answers(
         collator,
         for_suite(name, config.suite),
         batch,
-        partial(direct_text if name in SECOND else evaluation_text, row=row),
+        partial(direct_text if name in ASKED_AGAIN else evaluation_text, row=row),
         batch_size=len(batch),
         num_beams=config.evaluate.num_beams,
         repetition_penalty=config.evaluate.repetition_penalty,

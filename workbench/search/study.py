@@ -18,7 +18,7 @@ from typing import Any
 
 from workbench import files
 from workbench.config import Config, ConfigError, changed
-from workbench.data.catalog import BY_NAME, FIGURE4_HELD_OUT, HELD_IN, HELD_OUT, TABLE2_HELD_IN
+from workbench.data.catalog import BY_NAME, FIGURE4_HELD_OUT, HELD_IN, HELD_OUT, SECOND, TABLE2_HELD_IN
 from workbench.records import ROWS, Row
 from workbench.search import compute
 
@@ -276,7 +276,7 @@ def _check_claim(claim: Claim, arms: Sequence[str]) -> None:
             raise StudyError(f"{where}: {side} is {arm!r}, which is no arm; choose one of {', '.join(arms)}")
     if claim.better == claim.worse:
         raise StudyError(f"{where} compares {claim.better!r} with itself")
-    if claim.measure not in MEASURES and claim.measure not in BY_NAME:
+    if claim.measure not in {*MEASURES, *BY_NAME, *SECOND}:
         raise StudyError(
             f"{where}: measure is {claim.measure!r}; choose one of {', '.join(MEASURES)}, or a dataset"
         )

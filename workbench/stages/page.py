@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from workbench.config import Config
-from workbench.data.catalog import CATALOG, EXTERNAL
+from workbench.data.catalog import SCORED
 from workbench.data.images import open_image
 from workbench.report.study_own import NothingToDraw, Own
 from workbench.report.study_page import build_study
@@ -28,7 +28,7 @@ def page(root: Path, study: str, reports: Path | None = None) -> Path:
     pictures = partial(open_image, root / "data/prepared")
     folder = root / "outputs/studies" / study
     own = own_of(root, study)
-    return build_study(folder, reports or root / "reports", CATALOG + EXTERNAL, pictures, own)
+    return build_study(folder, reports or root / "reports", SCORED, pictures, own)
 
 
 def own_of(root: Path, study: str) -> Own | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from workbench.config import Config
-from workbench.data.catalog import CATALOG, EXTERNAL, FIGURE4_HELD_OUT, HELD_IN, HELD_OUT
+from workbench.data.catalog import FIGURE4_HELD_OUT, HELD_IN, HELD_OUT, SCORED
 from workbench.data.images import open_image
 from workbench.data.mixture import Mixture
 from workbench.data.prepare import read_manifest
@@ -42,7 +42,7 @@ def whole(config: Config, root: Path, reports: Path) -> Path:
     sizes = {name: datasets[name]["train"] for name in chosen}
     factors = {name: value for name, value in config.data.factors.items() if name in sizes}
     suite = Suite(
-        datasets=CATALOG + EXTERNAL,
+        datasets=SCORED,
         held_in=HELD_IN,
         held_out=HELD_OUT,
         figure4=FIGURE4_HELD_OUT,

@@ -38,17 +38,11 @@ def scienceqa(predictions: Sequence[Prediction]) -> dict[str, Shares]:
     return found
 
 
-def aokvqa_direct(predictions: Sequence[Prediction]) -> dict[str, Shares]:
-    """Direct answers; the questions that do not count were not asked."""
-    return {"direct_answer": _all("direct_answer", predictions)}
-
-
 def _all(metric: str, predictions: Sequence[Prediction]) -> Shares:
     return dict(enumerate(score(metric, predictions).per_example))
 
 
 BESIDE: Mapping[str, Callable[[Sequence[Prediction]], dict[str, Shares]]] = {
-    "aokvqa_direct": aokvqa_direct,
     "scienceqa": scienceqa,
     "visdial": visdial,
 }
