@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests/report"))
 from report_outputs import open_image, suite, write_outputs
 from study_outputs import write_study
 
-from workbench.data.catalog import CATALOG, EXTERNAL
+from workbench.data.catalog import SCORED
 from workbench.report.render import build
 from workbench.report.study_page import build_study
 
@@ -27,7 +27,7 @@ def main(seeds: int, examples: int) -> None:
         study = write_study(outputs, tuple(range(101, 101 + seeds)), examples)
         write_outputs(outputs, examples)
         for name, work in (
-            ("a study's page", lambda: build_study(study, reports, CATALOG + EXTERNAL, open_image)),
+            ("a study's page", lambda: build_study(study, reports, SCORED, open_image)),
             ("the report", lambda: build(outputs, reports, open_image, suite(), ["toy"])),
         ):
             began, busy = time.perf_counter(), time.process_time()

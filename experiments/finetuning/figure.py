@@ -9,6 +9,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
+from workbench.data.catalog import ASKED_AGAIN
 from workbench.report import study_frames
 from workbench.report.figures import STYLE
 from workbench.report.study_figures import COLOURS
@@ -37,7 +38,7 @@ def draw(outputs: Path) -> dict[str, Figure | pd.DataFrame]:
             own += [{**line, "task": tasks[dataset]}] if dataset in tasks else []
         elif dataset == task:
             own.append({**line, "task": tasks[task]})
-        else:
+        elif ASKED_AGAIN.get(dataset) != task:
             other.append({**line, "task": tasks[task], "dataset": dataset})
     table = pd.DataFrame(own)
     elsewhere = pd.DataFrame(other, columns=["seed", "start", "value", "task", "dataset"])

@@ -3,7 +3,8 @@
 from workbench.search.study import Arm, Claim, Study
 
 TABLE3 = "arXiv 2305.06500v2, Table 3, FlanT5-XXL; workbench/report/paper_tables.json, table3_finetuning"
-# dataset -> title, what the paper gained; A-OKVQA by multiple choice on the test split; easy-VQA is not in it
+# dataset -> title, what the paper gained; A-OKVQA by multiple choice on the test split, and below by
+# direct answers; easy-VQA is not in it
 TASKS: dict[str, tuple[str, float | None]] = {
     "scienceqa": ("ScienceQA", 1.2),
     "ocrvqa": ("OCR-VQA", 0.6),

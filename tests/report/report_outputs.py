@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageDraw
 
-from workbench.data.catalog import BY_NAME, CATALOG, EXTERNAL, FIGURE4_HELD_OUT, HELD_IN, HELD_OUT
+from workbench.data.catalog import CATALOG, FIGURE4_HELD_OUT, HELD_IN, HELD_OUT, SCORED, for_suite
 from workbench.report.compare import Suite
 from workbench.report.stats import value_of
 
@@ -30,11 +30,11 @@ def suite() -> Suite:
     for rule, power in (("sqrt", 0.5), ("uniform", 0.0), ("proportional", 1.0)):
         weights = {name: size**power for name, size in sizes.items()}
         sampling[rule] = {name: weight / sum(weights.values()) for name, weight in weights.items()}
-    return Suite(CATALOG + EXTERNAL, HELD_IN, HELD_OUT, FIGURE4_HELD_OUT, sampling)
+    return Suite(SCORED, HELD_IN, HELD_OUT, FIGURE4_HELD_OUT, sampling)
 
 
 def example_of(name: str, number: int) -> dict:
-    entry = BY_NAME[name]
+    entry = for_suite(name, "micro")
     seed = int(hashlib.sha256(f"{name}/{number}".encode()).hexdigest()[:8], 16)
     rng = np.random.default_rng(seed)
     words = [str(word) for word in rng.permutation(WORDS)[:4]]
@@ -62,7 +62,7 @@ def example_of(name: str, number: int) -> dict:
 
 
 def answer_of(skills: tuple[float, float], example: dict, blind: bool) -> dict:
-    entry, rng, words = BY_NAME[example["dataset"]], example["rng"], example["words"]
+    entry, rng, words = for_suite(example["dataset"], "micro"), example["rng"], example["words"]
     held_in, held_out = skills
     skill = (held_in if entry.held_in else held_out) * (SEEN if blind else 1)
     difficulty = np.random.default_rng(int(example["example_id"])).normal(0, 0.15)
@@ -103,12 +103,12 @@ def record(kind: str, name: str, seconds: float) -> dict:
 
 
 def write_outputs(outputs: Path, examples: int = 20, rows: tuple[str, ...] = tuple(SKILL)) -> Path:
-    """outputs/ of a finished pipeline over all 27 datasets."""
+    """outputs/ of a finished pipeline over everything that has a score."""
     for row in rows:
         folder = outputs / "evaluate" / row
         folder.mkdir(parents=True)
         lines, scores = [], []
-        for entry in CATALOG + EXTERNAL:
+        for entry in SCORED:
             for blind in (False, True):
                 part = [answer_of(SKILL[row], example_of(entry.name, n), blind) for n in range(examples)]
                 positive = np.array([p["references"][0] == "yes" for p in part])

@@ -9,7 +9,7 @@ import pandas as pd
 from report_outputs import answer_of, example_of, record
 
 from workbench import files
-from workbench.data.catalog import BY_NAME, FIGURE4_HELD_OUT, HELD_IN, HELD_OUT
+from workbench.data.catalog import FIGURE4_HELD_OUT, HELD_IN, HELD_OUT, SCORED
 from workbench.report.stats import value_of
 
 SKILLS = {"full": (0.7, 0.6), "drop": (0.3, 0.3), "twin": (0.7, 0.6)}
@@ -78,7 +78,8 @@ def _write_cell(folder: Path, arm: str, seed: int, examples: int, skills: tuple[
     place.mkdir(parents=True)
     shift = float(np.random.default_rng(seed).normal(0, 0.01))  # of the seed, whatever the arm
     lines, scores = [], []
-    for name, entry in BY_NAME.items():
+    for entry in SCORED:
+        name = entry.name
         part = []
         for number in range(examples):
             example = example_of(name, number)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from report_outputs import open_image, suite
 
-from workbench.data.catalog import CATALOG, EXTERNAL
+from workbench.data.catalog import SCORED
 from workbench.report.render import build
 from workbench.report.study_page import build_study
 
@@ -32,7 +32,7 @@ OPEN_ALL = "document.querySelectorAll('details').forEach((part) => { part.open =
 @pytest.fixture(scope="module")
 def site(outputs, toy, tmp_path_factory):
     folder = tmp_path_factory.mktemp("site")
-    build_study(toy, folder, CATALOG + EXTERNAL, open_image)
+    build_study(toy, folder, SCORED, open_image)
     build(outputs, folder, open_image, suite(), ["other", "toy"])
     return folder
 
@@ -175,7 +175,7 @@ def test_groups_of_rows_stay_together_when_a_table_is_sorted(visit):
     heads = "bodies => bodies.map((body) => [body.rows[0].className, body.rows.length])"
     found = table.locator("tbody").evaluate_all(heads)
     assert [kind for kind, _ in found] == ["group"] * 3
-    assert [size for _, size in found] == [14, 14, 2]
+    assert [size for _, size in found] == [14, 14, 3]
 
 
 def test_examples_are_filtered_by_dataset_and_arm(visit):

@@ -98,9 +98,7 @@ def test_a_seed_recorded_before_a_parameter_existed_is_of_the_same_row(tmp_path)
 
 def test_a_seed_that_was_also_examined_without_the_picture_is_of_the_same_row(tmp_path):
     blind = [(1, True), (2, False), (1, False)]  # the first seed by two studies
-    places = [
-        examine(tmp_path / f"{s}{b}", seed=s, weights=f"w{s}", evaluate={"blind": b}) for s, b in blind
-    ]
+    places = [examine(tmp_path / f"{s}{b}", seed=s, weights=f"w{s}", evaluate={"blind": b}) for s, b in blind]
     assert [group.seeds for group in groups(places)] == [[1, 2]]
 
 

@@ -85,7 +85,7 @@ def test_claims_without_a_common_seed_have_no_verdict_but_stay_in_the_family(tmp
 def test_datasets_are_one_exploratory_family_of_all_pairs(found, toy):
     study = read_study(toy)
     assert comparisons(study) == [("full", "drop"), ("full", "twin")]
-    assert len(found.datasets) == 2 * 27
+    assert len(found.datasets) == 2 * 28
     assert {one.verdict.family for one in found.datasets} == {"exploratory"}
 
 
@@ -101,5 +101,5 @@ def test_an_arms_average_is_that_of_its_scores(found, toy):
 
 def test_the_table_has_every_claim_and_dataset(found):
     table = frame(found)
-    assert table["kind"].value_counts().to_dict() == {"dataset": 54, "primary": 2, "secondary": 2}
+    assert table["kind"].value_counts().to_dict() == {"dataset": 56, "primary": 2, "secondary": 2}
     assert table.loc[0, "sign"] == "same"

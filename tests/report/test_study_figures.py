@@ -11,7 +11,7 @@ import pytest
 
 from workbench import code, files
 from workbench.config import load
-from workbench.data.catalog import BY_NAME, HELD_IN, HELD_OUT
+from workbench.data.catalog import HELD_IN, HELD_OUT, SCORED
 from workbench.report import study_frames
 from workbench.report.exploration import surface
 from workbench.report.table import ReportError
@@ -67,7 +67,7 @@ def collected(outputs: Path, name: str) -> Path:
             place = folder / f"cells/{arm.name}@{seed}"
             lines = [
                 {"dataset": one, "metric": "x", "value": float(rng.uniform(20, 60)), "blind": False, "n": 9}
-                for one in BY_NAME
+                for one in (entry.name for entry in SCORED)
             ]
             files.write_text(place / "scores.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
             cell = {"arm": arm.name, "seed": seed, "folder": f"cells/{arm.name}@{seed}", "probe": None}

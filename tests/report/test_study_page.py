@@ -9,7 +9,7 @@ from report_outputs import START, open_image, suite, write_outputs
 from study_outputs import CLAIMS, write_study
 from test_report_page import Reader, assert_only_its_own_script
 
-from workbench.data.catalog import CATALOG, EXTERNAL
+from workbench.data.catalog import SCORED
 from workbench.report import front
 from workbench.report.render import build
 from workbench.report.study_figures import looks
@@ -17,7 +17,7 @@ from workbench.report.study_own import TAKEN, Own
 from workbench.report.study_page import build_study
 from workbench.report.study_table import ReportError, read_study
 
-DATASETS = CATALOG + EXTERNAL
+DATASETS = SCORED
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ def test_reads_what_the_stages_leave(outputs):
     tables = read(outputs)
     assert tables.rows == list(METHODS)
     assert set(tables.curves) == {"multitask_plain", "multitask_tagged", "instruct"}
-    assert len(tables.scores) == 5 * 27 * 2
+    assert len(tables.scores) == 5 * 28 * 2
     assert set(tables.costs["kind"]) == {"tune", "evaluate"}
 
 

@@ -42,7 +42,7 @@ class Suite:
     """The catalogue, passed in because the report does not know the data's room.
 
     Attributes:
-        datasets: in the order of the tables; the external ones too.
+        datasets: in the order of the tables; those in no average too.
         held_in, held_out: names; what is in neither is in no average.
         figure4: the held-out sets that the paper's Figure 4 averages.
         sampling: rule (sqrt, uniform, proportional) -> dataset -> probability, the manual factors in.

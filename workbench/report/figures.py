@@ -99,7 +99,7 @@ def datasets(comparison: Comparison, suite: Suite, rows: Sequence[str]) -> Figur
             for edge in range(1, len(shown)):
                 turn = (shown[edge].name in suite.held_in) != (shown[edge - 1].name in suite.held_in)
                 axes.axhline(edge - 0.5, color=MUTED if turn else LINE, linewidth=1.2 if turn else 0.6)
-        extra = [handle("|", MUTED, "blind"), handle("", MUTED, "° held-out, * external")]
+        extra = [handle("|", MUTED, "blind"), handle("", MUTED, "° held-out, * in no average")]
         legend(figure, [*map(_method_handle, rows), *extra], columns=4)
     return figure
 

@@ -167,6 +167,7 @@ def _view(tables: Tables, comparison: Comparison, suite: Suite, paper: Mapping[s
         "tags": {name: files.digest(record["hashes"]) for name, record in records.items()},
         "rows": [(row, METHODS[row]) for row in rows],
         "datasets": [d for d in suite.datasets if d.name in scored],
+        "averaged": {*suite.held_in, *suite.held_out},
         "counts": dict(zip(scores["dataset"], scores["n"], strict=True)),
         "by_domain": [(d, names) for d in suite.datasets if (names := comparison.domain_names(d.name))],
         "catalogue": suite,
