@@ -3,7 +3,9 @@
 tests/golden/vqa.json, cider.json and ptb.json hold what GT-Vision-Lab/VQA (a013f00), LAVIS (506965b), mmf's
 m4c_evaluator (LLaVA's copy), allenai/aokvqa (83786de) and pycocoevalcap 1.2 with CoreNLP 3.4.1 returned for
 made-up answers and captions; visdial.json, scienceqa.json and ivqa.json what the metrics of
-visdial-challenge-starter-pytorch (5844f3d), ScienceQA's evaluate_acc (2cbf831) and just-ask (b58f08e) did.
+visdial-challenge-starter-pytorch (5844f3d), ScienceQA's evaluate_acc (2cbf831) and just-ask (b58f08e) did;
+vizwiz.json what VizWiz' vqaEval.py (the copy in AttentionX/InstructBLIP_PEFT, 0a75fc6) and gqa.json what
+GQA's eval.py (the copy in SHI-Labs/VCoder, 2f95684) did.
 """
 
 import json
@@ -34,6 +36,28 @@ OTHERWISE = {
     "C# C++": "programming languages",
     "L'Oreal": "ol'",
 }
+# answers to VizWiz that score otherwise there: its contractions, unlike VQAv2's, have typographic marks
+CONTRACTED_OTHERWISE = {
+    "dont know": "becomes don’t there",
+    "isnt": "becomes isn’t",
+    "thats": "becomes that’s",
+    "oclock": "becomes o’clock",
+    "5 oclock": "becomes 5 o’clock",
+    "hes tall": "becomes he’s",
+    "maam": "becomes ma’am",
+    "couldn'tve": "becomes couldn’t’ve",
+    "couldnt've": "stays, only couldnt’ve is in the table",
+    "yall'll": "stays",
+    "somebody'd": "stays, here it becomes somebodyd",
+    "somebody’d": "becomes somebodyd, here it stays",
+}
+# answers to GQA that exact_match, which is LAVIS' rule, takes and GQA's own does not: it wants every letter
+NORMALISED_ONLY = {
+    "Yes": "capital", "Right": "capital", "Dog": "capital", "dvd player": "capital", "the Cat.": "all three",
+    "yes.": "full stop", "dog!": "mark", "t shirt": "hyphen", "dont walk": "apostrophe",
+    "yes ": "blank", "no\n": "line break", " cat": "blank", "living  room": "blank",
+    "the left": "article", "the boy": "article", "a dog": "article", "two": "number", "none": "number",
+}  # fmt: skip
 
 
 def golden(name):
@@ -70,6 +94,15 @@ def test_vizwiz_normalises_the_answer_and_never_the_annotators():
     assert metrics.vqa_accuracy_vizwiz("red", ["red"] * 2 + ["blue"] * 8) == pytest.approx(60)
 
 
+@pytest.mark.parametrize("case", golden("vizwiz.json"), ids=lambda case: case["answer"])
+def test_agreement_on_vizwiz_is_what_its_own_program_returns(case):
+    found = metrics.vqa_accuracy_vizwiz(case["answer"], case["references"])
+    if case["answer"] in CONTRACTED_OTHERWISE:
+        assert abs(found - case["official"]) > 1
+    else:
+        assert found == pytest.approx(case["official"], abs=NEAR)
+
+
 def test_the_two_normalisers_part_at_commas_and_apostrophes():
     assert metrics.normalise("1,000 t-shirts") == "1000 tshirts"
     assert metrics.normalise_evalai("1,000 t-shirts") == "1000 t shirts"
@@ -99,6 +132,25 @@ def test_exact_strings_are_not_normalised():
     assert metrics.exact_string("cat", ["cat"]) == 100
     assert metrics.exact_string("The cat", ["the cat"]) == 0
     assert metrics.exact_match("The cat", ["the cat"]) == 100
+
+
+@pytest.mark.parametrize("case", golden("gqa.json")["questions"], ids=lambda case: case["answer"])
+def test_exact_strings_are_right_where_gqas_own_program_says_so(case):
+    official = 100 * case["official"]
+    assert metrics.exact_string(case["answer"], case["references"]) == official
+    found = metrics.exact_match(case["answer"], case["references"])
+    assert (found, official) == ((100, 0) if case["answer"] in NORMALISED_ONLY else (official, official))
+
+
+def test_the_means_over_gqa_are_what_its_own_program_prints():
+    kept = golden("gqa.json")
+    shares = {"accuracy": [], "binary": [], "open": []}
+    for case in kept["questions"]:
+        right = metrics.exact_string(case["answer"], case["references"])
+        shares["accuracy"].append(right)
+        shares["open" if case["structural"] == "query" else "binary"].append(right)
+    for name, values in shares.items():
+        assert np.mean(values) == pytest.approx(kept[name], abs=NEAR), name
 
 
 def test_cider_is_what_pycocoevalcap_returns():
