@@ -41,16 +41,20 @@ class Repository:
 
     def shell(self, line: str) -> str:
         """stdout and stderr of a line for bash that has to succeed; the environment is env.sh's."""
+        with self.started(line) as process:
+            said, _ = process.communicate()
+        assert process.returncode == 0, f"`{line}` ended with {process.returncode}:\n{said[-5000:]}"
+        return said
+
+    def started(self, line: str) -> subprocess.Popen[str]:
+        """The same without waiting for its end."""
         own = ("DVC_", "GIT_", "MLFLOW_", "HF_", "PYTHONPATH")
         given = {key: value for key, value in os.environ.items() if not key.startswith(own)}
         given |= {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "200"}
-        done = subprocess.run(
+        return subprocess.Popen(
             ["bash", "-c", f"source env.sh && {line}"],
             cwd=self.folder, env=given, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            check=False,
         )  # fmt: skip
-        assert done.returncode == 0, f"`{line}` ended with {done.returncode}:\n{done.stdout[-5000:]}"
-        return done.stdout
 
     def run(self, *command: str) -> str:
         """The same for one command given in words."""

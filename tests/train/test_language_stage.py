@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
 
 import pytest
 from safetensors.torch import load_file
 
-from workbench.config import Config
+from workbench.config import Config, changed
 from workbench.data.micro import vocabulary
 from workbench.stages import backbone_language
 from workbench.train.language import Schedule
@@ -16,10 +17,18 @@ PLANS = (
     Schedule(cycles=(8,), batch_size=2, one_hop_steps=8, dense_steps=8),
     Schedule(cycles=(8, 8), batch_size=2, course=True, seed=77),
 )
+AWAY = changed(Config(), {"tracking.uri": "http://127.0.0.1:9"})  # a database takes seconds to make
 
 
 class Stopped(Exception):
     pass
+
+
+def points(root):
+    """Steps of the curve in the one MLflow run that is waiting to be sent."""
+    (spool,) = root.glob("spool/*.jsonl")
+    events = map(json.loads, spool.read_text().splitlines())
+    return [event["step"] for event in events if event["event"] == "metrics"]
 
 
 def test_a_course_that_was_stopped_ends_with_the_same_weights(tmp_path, monkeypatch):
@@ -29,10 +38,11 @@ def test_a_course_that_was_stopped_ends_with_the_same_weights(tmp_path, monkeypa
     monkeypatch.setattr(backbone_language, "CHECKPOINT_STEPS", 8)
 
     def run(name):
-        backbone_language.work(Config(), tmp_path / name, "llama")
+        backbone_language.work(AWAY, tmp_path / name, "llama")
         return load_file(tmp_path / name / "outputs/backbones/language-llama/model.safetensors")
 
     whole, train = run("whole"), backbone_language.language.train
+    assert points(tmp_path / "whole") == list(range(1, 26)), "two schedules numbered through, and the figures"
 
     def stopping(model, tokenizer, plan, *given):
         for step, loss in train(model, tokenizer, plan, *given):
@@ -46,3 +56,4 @@ def test_a_course_that_was_stopped_ends_with_the_same_weights(tmp_path, monkeypa
             run("stopped")
     resumed = run("stopped")
     assert all((whole[name] == resumed[name]).all() for name in whole)
+    assert sorted(set(points(tmp_path / "stopped"))) == list(range(1, 26))

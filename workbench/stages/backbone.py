@@ -1,18 +1,24 @@
-"""What the frozen backbone stages share: the device, half precision on disk, cost and figures beside it."""
+"""What the frozen backbone stages share: device, MLflow run, half precision on disk, cost and figures."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from transformers import PreTrainedModel
 
-from workbench.files import write_json
+from workbench import code, tracking
+from workbench.config import Config
+from workbench.files import digest, read_json, write_json
+from workbench.surroundings import home
 
 FIGURES = "figures.json"
+Losses = TypeVar("Losses", float, dict[str, float])
 
 
 def device() -> torch.device:
@@ -35,6 +41,35 @@ class Clock:
         """Both, rounded to whole seconds."""
         wall, cpu = time.perf_counter() - self._wall, time.process_time() - self._cpu
         return {"wall_seconds": round(wall), "cpu_seconds": round(cpu)}
+
+
+@contextmanager
+def recorded(config: Config, root: Path, module: str, part: str, seed: int) -> Iterator[tracking.Track]:
+    """One MLflow run for the training of a part; a run that was killed is gone on with.
+
+    Args:
+        module: the stage's, whose code the result follows from.
+    """
+    signature = digest({"part": part, "seed": seed, "code": code.digest([module])})
+    tags = {"stage": module.rpartition(".")[2], "suite": "micro", "seed": str(seed)}
+    with tracking.run(home(root), config, name=f"train {part}", signature=signature, tags=tags) as track:
+        yield track
+
+
+def curve(
+    track: tracking.Track, phase: Iterable[tuple[int, Losses]], before: int = 0
+) -> Iterator[tuple[int, Losses]]:
+    """Passes on (step, loss) of a phase and records it; the part's earlier phases had `before` steps."""
+    for step, loss in phase:
+        track.metrics(before + step, loss if isinstance(loss, dict) else {"loss": loss})
+        yield step, loss
+
+
+def conclude(track: tracking.Track, folder: Path, steps: int) -> None:
+    """Records the figures of the finished part: as one more point, and as a file."""
+    figures = read_json(folder / FIGURES)
+    track.metrics(steps + 1, {name: float(value) for name, value in figures.items()})
+    track.artifact(folder / FIGURES)
 
 
 def finish(

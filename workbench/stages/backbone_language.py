@@ -12,11 +12,12 @@ from workbench.config import Config
 from workbench.data.micro.vocabulary import language_tokenizer
 from workbench.files import digest
 from workbench.progress import shown
-from workbench.stages.backbone import Clock, device, finish, helpers
+from workbench.stages.backbone import Clock, conclude, curve, device, finish, helpers, recorded
 from workbench.stages.guard import stage
 from workbench.train import checkpoint, language
 from workbench.train.checkpoint import Progress
 
+MODULE = "workbench.stages.backbone_language"
 FOLDER = "outputs/backbones/language-{family}"
 SEED, FRESH_SEED, FRESH = 11, 124, 200
 CHECKPOINT_STEPS = 30 * language.BUCKET  # texts come in buckets, so a run resumes at the start of one
@@ -39,21 +40,23 @@ def work(config: Config, root: Path, family: str) -> None:
     tokenizer, clock, folder = language_tokenizer(), Clock(), root / FOLDER.format(family=family)
     model = language.new_t5(tokenizer) if family == "t5" else language.new_llama(tokenizer)
     model.to(device())  # type: ignore[arg-type]  # transformers types it as a function of a module
-    weights, plans = dict(model.named_parameters()), PLANS[family]
-    for number, plan in enumerate(plans, 1):
-        updates, signature = language.optimizer(model, plan), digest({"family": family, **asdict(plan)})
-        place = folder / f"checkpoint-{number}"
-        found = checkpoint.load(place, weights, updates, signature)
-        first = found.step if found else 0
-        steps = language.train(model, tokenizer, plan, updates, first, helpers())
-        for step, _ in shown(steps, f"language {family}, {number} of {len(plans)}", plan.steps, first):
-            if step % CHECKPOINT_STEPS == 0:
-                checkpoint.save(place, weights, updates, Progress(signature, step))
-    model.eval()
-    right = language.examine(model, tokenizer, FRESH_SEED, FRESH)
-    tokenizer.save_pretrained(folder)
-    figures = {f"exact_match/{task}": value for task, value in right.items()}
-    finish(folder, model, clock, SEED, sum(plan.steps for plan in plans), figures)
+    weights, plans, before = dict(model.named_parameters()), PLANS[family], 0
+    with recorded(config, root, MODULE, f"language model {family}", SEED) as track:
+        for number, plan in enumerate(plans, 1):
+            updates, signature = language.optimizer(model, plan), digest({"family": family, **asdict(plan)})
+            place = folder / f"checkpoint-{number}"
+            found = checkpoint.load(place, weights, updates, signature)
+            first = found.step if found else 0
+            points = curve(track, language.train(model, tokenizer, plan, updates, first, helpers()), before)
+            for step, _ in shown(points, f"language {family}, {number} of {len(plans)}", plan.steps, first):
+                if step % CHECKPOINT_STEPS == 0:
+                    checkpoint.save(place, weights, updates, Progress(signature, step))
+            before += plan.steps
+        model.eval()
+        right = language.examine(model, tokenizer, FRESH_SEED, FRESH)
+        tokenizer.save_pretrained(folder)
+        finish(folder, model, clock, SEED, before, {f"exact_match/{task}": v for task, v in right.items()})
+        conclude(track, folder, before)
 
 
 if __name__ == "__main__":

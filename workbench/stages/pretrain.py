@@ -27,9 +27,10 @@ from workbench.model.instructblip import InstructBlip
 from workbench.progress import shown
 from workbench.records import Prediction
 from workbench.stages import backbone_qformer
-from workbench.stages.backbone import FIGURES, Clock, device, finish
+from workbench.stages.backbone import FIGURES, Clock, conclude, curve, device, finish, recorded
 from workbench.stages.backbone_language import FOLDER as LANGUAGE
 from workbench.stages.guard import stage
+from workbench.tracking import Track
 from workbench.train import blip2
 from workbench.train.alignment import align
 from workbench.train.loop import train
@@ -38,6 +39,7 @@ from workbench.train.pairs import Pairs, pairs
 from workbench.train.schedule import learning_rate
 from workbench.train.vision import processor
 
+MODULE = "workbench.stages.pretrain"
 START = "outputs/backbones/start-{family}"  # before stage 2
 # A short second stage, so that instructions have something left to teach: backbones/micro/README.md
 PLAN = Train(seed=23, steps=32, batch_size=64, learning_rate=1e-3, warmup_steps=8, precision="bf16")
@@ -84,14 +86,16 @@ def work(config: Config, root: Path, family: str) -> None:
     collator = Collator(tokenizers, data)
     words = words_of(tokenizers)
     aligned = align(model, data, words, ALIGNMENT, PLAN.batch_size, PLAN.learning_rate, PLAN.seed)
-    for _ in shown(aligned, f"alignment {family}", ALIGNMENT):
-        pass
-    learn(model, data, collator, f"stage 2 {family}")
-    figures = describe(model, tokenizers, vision, config.data.world_seed) | earlier(root, family)
-    model.save_pretrained(folder)  # the text path as stage 1 left it
-    plain = InstructBlipForConditionalGeneration.from_pretrained(folder)
-    del plain.config.reads_instruction  # the start of aware and unaware runs alike
-    finish(folder, plain, clock, PLAN.seed, PLAN.steps, figures)
+    with recorded(config, root, MODULE, f"BLIP-2 {family}", PLAN.seed) as track:
+        for _ in shown(curve(track, aligned), f"alignment {family}", ALIGNMENT):
+            pass
+        learn(model, data, collator, f"stage 2 {family}", track)
+        figures = describe(model, tokenizers, vision, config.data.world_seed) | earlier(root, family)
+        model.save_pretrained(folder)  # the text path as stage 1 left it
+        plain = InstructBlipForConditionalGeneration.from_pretrained(folder)
+        del plain.config.reads_instruction  # the start of aware and unaware runs alike
+        finish(folder, plain, clock, PLAN.seed, PLAN.steps, figures)
+        conclude(track, folder, ALIGNMENT + PLAN.steps)
 
 
 def words_of(tokenizers: Tokenizers) -> Callable[[str], list[int]]:
@@ -99,7 +103,7 @@ def words_of(tokenizers: Tokenizers) -> Callable[[str], list[int]]:
     return lambda text: list(tokenizers.language(text, add_special_tokens=False).input_ids)
 
 
-def learn(model: InstructBlip, data: Pairs, collator: Collator, title: str) -> None:
+def learn(model: InstructBlip, data: Pairs, collator: Collator, title: str, track: Track) -> None:
     """Captions through the frozen language model."""
     updates = train(
         model,
@@ -112,7 +116,8 @@ def learn(model: InstructBlip, data: Pairs, collator: Collator, title: str) -> N
         start_step=0,
         steps=PLAN.steps,
     )
-    for _ in shown(updates, title, PLAN.steps):
+    losses = ((step, point["loss"]) for step, point in updates)
+    for _ in shown(curve(track, losses, ALIGNMENT), title, PLAN.steps):
         pass
 
 
