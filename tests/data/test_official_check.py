@@ -173,11 +173,17 @@ def test_a_picture_that_is_trained_on_and_tested_is_named(tmp_path, small):
     )  # the same, recompressed
     dialogue = root / "visdial/VisualDialog_val2018/VisualDialog_val2018_000000185565.jpg"
     Image.open(known).save(dialogue)
-    code, said = checked(root, "coco_caption", "vqav2", "vsr", "gqa", "visdial")
+    tokens = json.loads((root / "textvqa/TextVQA_0.5.1_val.json").read_text())
+    signs = json.loads((root / "textcaps/TextCaps_0.1_train.json").read_text())
+    signs["data"][0]["image_id"] = image = tokens["data"][0]["image_id"]
+    official_root.write(root, "textcaps/TextCaps_0.1_train.json", signs)
+    names = ("coco_caption", "vqav2", "vsr", "gqa", "visdial", "textcaps", "textvqa")
+    code, said = checked(root, *names)
     assert code == 1
-    assert (
-        "LEAK     1 pictures of vsr are in the training of vqav2 (coco/000000000100); the paper keeps" in said
-    )
+    leak = f"1 pictures of textvqa are in the training of textcaps (openimages/{image}); the paper keeps"
+    assert f"LEAK     {leak}" in said
+    made = "VSR is made of COCO's pictures; its score counts known ones"
+    assert f"shared   1 pictures of vsr are in the training of vqav2 (coco/000000000100); {made}" in said
     looks = "gqa/images/n161313.jpg of gqa looks like coco/train2014/COCO_train2014_000000000101.jpg"
     assert f"LEAK     {looks} in the training of coco_caption" in said
     assert "shared   visdial/VisualDialog_val2018" in said

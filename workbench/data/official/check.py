@@ -219,7 +219,7 @@ def _role(name: str, splits: tuple[Split, ...]) -> tuple[str, bool]:
 def _judged(test: str) -> tuple[bool, str]:
     """Whether a test may share pictures with training, and why."""
     if test in EXCEPTED:
-        return True, "as the paper says"
+        return True, EXCEPTED[test]
     if BY_NAME[test].held_in:
         return True, "both are held-in, where the paper keeps nothing apart; its score counts known pictures"
     return False, "the paper keeps them apart; drop their training records, or tell it with the score"
