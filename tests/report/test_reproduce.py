@@ -189,6 +189,14 @@ def test_what_stands_beside_the_tables_is_printed_with_them(tmp_path):
     ]
 
 
+def test_how_many_answers_the_videos_rank_is_said(tmp_path):
+    shares, data = {"msvd_qa": [0, 30]}, {"answer_vocabulary": 1500}
+    page = made("table1", examine(tmp_path / "a", shares=shares, suite="official", data=data))
+    assert "rank the 1,500 most frequent answers" in " ".join(page.notes)
+    micro = made("table1", examine(tmp_path / "b", shares=shares, data=data))
+    assert "most frequent answers" not in " ".join(micro.notes)
+
+
 def test_another_set_of_vizwiz_than_the_papers_is_said(tmp_path):
     for called, said in (("official", True), ("micro", False)):
         page = made("table1", examine(tmp_path / called, shares={"vizwiz": [0, 30]}, suite=called))

@@ -57,6 +57,7 @@ BY_SPLIT: Mapping[str, tuple[str, str]] = {
     "A-OKVQA_MC_val": ("aokvqa", "val"),
     "A-OKVQA_MC_test": ("aokvqa", "test"),
 }
+RANKED_VIDEOS = {"MSVD-QA", "MSRVTT-QA"}  # whose candidates are a vocabulary of answers
 LANGUAGE_MODELS = {"t5": "T5", "llama": "Llama"}
 # the paper's language model that stands for a family, unless another row is asked for; Table 3 has no XL
 FAMILIES = {"t5": "FlanT5-XL", "llama": "Vicuna-7B"}
@@ -286,6 +287,12 @@ def _notes(table: Table, content: Mapping[str, Any], ours: Sequence[Ours]) -> li
         notes.append(
             "Official rows have VizWiz' validation set, the paper test-dev, whose answers are not public: a "
             "difference is over two sets of questions."
+        )
+    if videos := [row for row in ours if RANKED_VIDEOS & set(row.found) and row.group.suite == "official"]:
+        sizes = sorted({int(row.group.setting("data.answer_vocabulary")) for row in videos})
+        notes.append(
+            f"MSVD-QA and MSRVTT-QA rank the {' or '.join(f'{size:,}' for size in sizes)} most frequent answers "
+            "of their training (data.answer_vocabulary); the paper does not say how many."
         )
     if any("nocaps" in row.group.asked for row in ours) and "micro" not in suites:
         notes.append("CIDEr's document frequencies are those of the examples that were scored.")
