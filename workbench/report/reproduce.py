@@ -291,8 +291,8 @@ def _notes(table: Table, content: Mapping[str, Any], ours: Sequence[Ours]) -> li
     if videos := [row for row in ours if RANKED_VIDEOS & set(row.found) and row.group.suite == "official"]:
         sizes = sorted({int(row.group.setting("data.answer_vocabulary")) for row in videos})
         notes.append(
-            f"MSVD-QA and MSRVTT-QA rank the {' or '.join(f'{size:,}' for size in sizes)} most frequent answers "
-            "of their training (data.answer_vocabulary); the paper does not say how many."
+            f"MSVD-QA and MSRVTT-QA rank the {' or '.join(f'{size:,}' for size in sizes)} most frequent "
+            "answers of their training (data.answer_vocabulary); the paper does not say how many."
         )
     if any("nocaps" in row.group.asked for row in ours) and "micro" not in suites:
         notes.append("CIDEr's document frequencies are those of the examples that were scored.")
