@@ -68,7 +68,8 @@ def curve(
 def conclude(track: tracking.Track, folder: Path, steps: int) -> None:
     """Records the figures of the finished part: as one more point, and as a file."""
     figures = read_json(folder / FIGURES)
-    track.metrics(steps + 1, {name: float(value) for name, value in figures.items()})
+    named = {name.replace("@", " at "): float(value) for name, value in figures.items()}  # MLflow takes no @
+    track.metrics(steps + 1, named)
     track.artifact(folder / FIGURES)
 
 

@@ -22,14 +22,15 @@ FOLDER = "outputs/backbones/language-{family}"
 SEED, FRESH_SEED, FRESH = 11, 124, 200
 CHECKPOINT_STEPS = 30 * language.BUCKET  # texts come in buckets, so a run resumes at the start of one
 _READING = language.Schedule(cycles=(5200, 3200, 2400), batch_size=32)
+_COURSE = language.Schedule(batch_size=32, learning_rate=1e-3, summed_share=0.3, course=True)
 # one after the other, each with an optimizer of its own
 PLANS = {
     "t5": (replace(_READING, learning_rate=2e-3, one_hop_steps=1000, dense_steps=2400),),
     "llama": (
         replace(_READING, learning_rate=1.5e-3, one_hop_steps=504, dense_steps=1600),
-        language.Schedule(
-            cycles=(2400, 1200), batch_size=32, learning_rate=1.5e-3, summed_share=0.3, course=True, seed=77
-        ),
+        replace(_COURSE, cycles=(2400, 1200), learning_rate=1.5e-3, seed=77),
+        replace(_COURSE, cycles=(1200,), seed=78),
+        replace(_COURSE, cycles=(1200, 150), seed=79),
     ),
 }
 
