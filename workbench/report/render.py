@@ -95,7 +95,7 @@ def inline(svg: str, alt: str) -> Markup:
     body = re.sub(r' d="[^"]*"', lambda path: re.sub(r"\s*([MLCQSz])\s*", r"\1", path[0]), body)
     body = body.replace("font-family: 'DejaVu Sans', sans-serif; ", "")  # the page's own
     body = re.sub(r' style="[^"]*"', lambda style: style[0].replace("; ", ";").replace(": ", ":"), body)
-    body = body.replace(";stroke-linejoin:miter", "")  # markers' corners, of a pixel; the page's own are round
+    body = body.replace(";stroke-linejoin:miter", "")  # corners of a pixel; the page's are round
     for colour, variable in (
         (figures.INK, "var(--ink)"),
         (figures.MUTED, "var(--muted)"),
