@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
+from unittest.mock import Mock
 
 import pytest
 from safetensors.torch import load_file
 
 from workbench.config import Config, changed
 from workbench.data.micro import vocabulary
-from workbench.stages import backbone_language
+from workbench.files import write_json
+from workbench.stages import backbone, backbone_language
 from workbench.train.language import Schedule
 
 PLANS = (
@@ -57,3 +60,12 @@ def test_a_course_that_was_stopped_ends_with_the_same_weights(tmp_path, monkeypa
     resumed = run("stopped")
     assert all((whole[name] == resumed[name]).all() for name in whole)
     assert sorted(set(points(tmp_path / "stopped"))) == list(range(1, 26))
+
+
+def test_figures_get_names_that_mlflow_takes(tmp_path):
+    write_json(tmp_path / backbone.FIGURES, {"stage1/recall@1/text_to_image": 0.5})
+    track = Mock()
+    backbone.conclude(track, tmp_path, 8)
+    ((step, named), _) = track.metrics.call_args
+    assert (step, list(named.values())) == (9, [0.5])
+    assert all(re.fullmatch(r"[\w\-. :/]+", name) for name in named)
