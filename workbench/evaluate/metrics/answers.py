@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from workbench.evaluate.metrics.text import (
     normalise,
     normalise_evalai,
+    normalise_vizwiz,
     one_line,
     strip_punctuation,
 )
@@ -55,9 +56,10 @@ def vqa_accuracy_vizwiz(answer: str, references: Sequence[str]) -> float:
     """The same as VizWiz' own program computes it (the VizWiz API, after VQAv2's by Qing Li).
 
     The answer is always normalised, the references never: "Yes." agrees with "yes", but an annotator's "two",
-    "t-shirt" or "Yes" agrees with no answer at all.
+    "t-shirt" or "Yes" agrees with no answer at all. Nor does "don't" with "dont", which gets a typographic
+    apostrophe.
     """
-    return _left_one_out(normalise(answer), references)
+    return _left_one_out(normalise_vizwiz(answer), references)
 
 
 def vqa_accuracy_evalai(answer: str, references: Sequence[str]) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 
 # Right spellings; VQA's evaluator knows each with any one apostrophe missing ("couldn'tve" and
@@ -23,6 +24,15 @@ CONTRACTIONS = {
     for at, letter in enumerate(word)
     if letter == "'"
 } | {"somebody'd": "somebodyd"}  # the official table has this one the wrong way round
+# VizWiz' evaluator has typographic apostrophes, so that "dont" is not an annotator's "don't"; but for these
+_STRAIGHT = {"ain't", "aren't", "can't", "could've", "couldn't", "we've", "where's", "who've"}
+_STRAIGHT_WRONG = {"couldn'tve", "hadn'tve"}
+CONTRACTIONS_VIZWIZ = {
+    wrong if wrong in _STRAIGHT_WRONG else wrong.replace("'", "’"): (
+        right if right in _STRAIGHT else right.replace("'", "’")
+    )
+    for wrong, right in CONTRACTIONS.items()
+}
 _NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 NUMBERS = {word: str(value) for value, word in enumerate(_NUMBERS)} | {"none": "0"}
 ARTICLES = {"a", "an", "the"}
@@ -49,11 +59,11 @@ def strip_punctuation(text: str) -> str:
     return _PERIOD.sub("", out, count=_PERIODS_AT_MOST)
 
 
-def strip_articles(text: str) -> str:
+def strip_articles(text: str, contractions: Mapping[str, str] = CONTRACTIONS) -> str:
     """The official `processDigitArticle`: lower case, number words to digits ("none" is 0), no a/an/the,
     apostrophes put back into contractions."""
     words = (NUMBERS.get(word, word) for word in text.lower().split())
-    return " ".join(CONTRACTIONS.get(word, word) for word in words if word not in ARTICLES)
+    return " ".join(contractions.get(word, word) for word in words if word not in ARTICLES)
 
 
 def one_line(answer: str) -> str:
@@ -70,6 +80,11 @@ def normalise(answer: str) -> str:
     depart).
     """
     return strip_articles(strip_punctuation(one_line(answer)))
+
+
+def normalise_vizwiz(answer: str) -> str:
+    """An answer as VizWiz' program compares it (vqaEval.py, from AttentionX/InstructBLIP_PEFT at 0a75fc6)."""
+    return strip_articles(strip_punctuation(one_line(answer)), CONTRACTIONS_VIZWIZ)
 
 
 def normalise_evalai(answer: str) -> str:
