@@ -8,6 +8,7 @@ from functools import cache
 from unittest.mock import Mock
 
 import pytest
+import torch
 from safetensors.torch import load_file
 
 from workbench.config import Config, changed
@@ -36,6 +37,7 @@ def points(root):
 
 def test_a_course_that_was_stopped_ends_with_the_same_weights(tmp_path, monkeypatch):
     monkeypatch.setitem(backbone_language.PLANS, "llama", PLANS)
+    monkeypatch.setitem(backbone_language.KEPT, "llama", {1: 0.75, 2: 0.25})
     monkeypatch.setattr(vocabulary, "words", cache(vocabulary.words))  # the same for all three
     monkeypatch.setattr(backbone_language, "FRESH", 2)
     monkeypatch.setattr(backbone_language, "CHECKPOINT_STEPS", 8)
@@ -60,6 +62,14 @@ def test_a_course_that_was_stopped_ends_with_the_same_weights(tmp_path, monkeypa
     resumed = run("stopped")
     assert all((whole[name] == resumed[name]).all() for name in whole)
     assert sorted(set(points(tmp_path / "stopped"))) == list(range(1, 26))
+
+    first, last = (
+        load_file(tmp_path / f"whole/outputs/backbones/language-llama/checkpoint-{number}/state.safetensors")
+        for number in (1, 2)
+    )
+    for name, weight in whole.items():
+        mean = 0.75 * first[f"parameter/{name}"] + 0.25 * last[f"parameter/{name}"]
+        assert torch.equal(weight, mean.half()), f"{name} is not the mean of what both schedules ended with"
 
 
 def test_figures_get_names_that_mlflow_takes(tmp_path):
