@@ -1,6 +1,7 @@
 """The same on a GPU as on a CPU; skipped where there is none."""
 
 import math
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -110,6 +111,22 @@ def test_gradients_are_numbers_whatever_the_length(family: str) -> None:
         loss.backward()
         assert all(p.grad.isfinite().all() for p in model.trainable().values() if p.grad is not None), total
         model.zero_grad()
+
+
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+def test_a_language_model_in_eight_bits_hands_gradients_on(family: str) -> None:
+    folder = Path(__file__).parents[1] / "backbones/micro" / f"blip2-{family}"
+    switches = Model(language_model=family, frozen_precision="int8")  # type: ignore[arg-type]
+    model = InstructBlip.load(folder, switches).to("cuda")
+    model.prepare_training("bf16")
+    frozen, batch = model.frozen_checksum(), tiny.batch(family)  # type: ignore[arg-type]
+    batch = replace(batch, features=torch.randn(5, 1, 65, 128))
+    with torch.autocast("cuda", torch.bfloat16):
+        loss = model(batch.to("cuda")).loss
+    loss.backward()
+    assert all(p.grad.isfinite().all() for p in model.trainable().values() if p.grad is not None)
+    assert model.hf.language_projection.weight.grad.abs().sum() > 0
+    assert model.frozen_checksum() == frozen
 
 
 @pytest.mark.parametrize("family", ["t5", "llama"])

@@ -1,5 +1,6 @@
 """How the frozen weights are held, and layers that are computed again on the way back."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,10 @@ import tiny
 import torch
 from transformers.modeling_layers import GradientCheckpointingLayer
 
+from workbench import code
 from workbench.config import Model
 from workbench.evaluate.rank import candidate_scores
+from workbench.model import instructblip
 from workbench.model.folder import ModelError
 from workbench.model.instructblip import InstructBlip
 
@@ -78,3 +81,39 @@ def test_eight_bits_without_a_gpu_are_refused_in_a_sentence(start: Any, monkeypa
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ModelError, match="int8 needs an NVIDIA GPU and bitsandbytes"):
         load(start, frozen_precision="int8")
+
+
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+def test_a_language_model_in_eight_bits_teaches_the_same(family: tiny.Family, monkeypatch: Any) -> None:
+    """On a CPU, where bitsandbytes computes as well; the wrapper wants a GPU, because there it is slow."""
+    switches = Model(language_model=family, num_query_tokens=9)
+    folder = code.PACKAGE.parent / f"backbones/micro/blip2-{family}"  # learnt: random weights mean little
+    exact = InstructBlip.load(folder, switches)
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.cuda, "is_available", lambda: True)
+        asked = instructblip._quantisation(replace(switches, frozen_precision="int8"))
+    monkeypatch.setattr(instructblip, "_quantisation", lambda switches: asked)
+    held = InstructBlip.load(folder, switches)
+
+    eight = {name for name, p in held.hf.named_parameters() if p.dtype == torch.int8}
+    assert len(eight) > 20
+    assert all(name.startswith("language_model.") for name in eight)
+    assert all(p.dtype == torch.float32 for p in held.trainable().values())
+
+    pictures = torch.randn(5, 1, 65, 128, generator=torch.Generator().manual_seed(1))
+    batch, ranked = (
+        replace(tiny.batch(family, candidates=sizes), features=pictures) for sizes in ((), (3,))
+    )
+    frozen, losses, gradients = held.frozen_checksum(), [], []
+    for model in (exact, held):
+        loss, tokens = model(batch)
+        loss.backward()
+        losses.append(float((loss / tokens).detach()))
+        gradients.append(torch.cat([p.grad.flatten() for p in model.trainable().values()]))
+    assert losses[1] == pytest.approx(losses[0], rel=0.005)
+    assert losses[1] != losses[0]
+    assert torch.cosine_similarity(gradients[0], gradients[1], dim=0) > 0.995
+    assert held.frozen_checksum() == frozen
+    torch.testing.assert_close(
+        candidate_scores(held, ranked), candidate_scores(exact, ranked), rtol=0.05, atol=0.3
+    )
