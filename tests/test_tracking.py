@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import subprocess
 import threading
 import time
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 from filelock import FileLock
 
 from workbench import config, tracking
-from workbench.surroundings import alive, flatten, own_identity
+from workbench.surroundings import alive, flatten, own_identity, surroundings
 
 TAGS = {"stage": "tune", "recipe": "instruct", "seed": "1"}
 AWAY = config.changed(config.Config(), {"tracking.uri": "http://127.0.0.1:9"})
@@ -134,6 +135,49 @@ def test_a_torn_line_costs_itself_alone_and_is_named_once(home, caplog):
     (run,) = found(home)
     assert (run.info.status, steps_of(home, run.info.run_id)) == ("FINISHED", [1, 2, 3])
     assert caplog.text.count("s1.jsonl: line 4 was torn") == caplog.text.count("was torn") == 1
+
+
+def test_a_full_disk_costs_points_of_the_curve_and_no_training(home, caplog, monkeypatch):
+    append, full = tracking.files.append_json, [False]
+
+    def appending(path, value):
+        if full[0]:
+            raise OSError(28, "No space left on device", str(path))
+        append(path, value)
+
+    monkeypatch.setattr(tracking.files, "append_json", appending)
+    with tracking.run(home, config.Config(), name="r", signature="s1", tags=TAGS) as track:
+        for step in (1, 2, 3):
+            full[0] = step == 2
+            track.metrics(step, {"loss": 1.0})
+    (run,) = found(home)
+    assert (run.info.status, steps_of(home, run.info.run_id)) == ("FINISHED", [1, 3])
+    assert "s1.jsonl could not be written" in caplog.text
+
+
+def test_without_the_line_that_names_a_run_nothing_is_sent(home):
+    spool = home / "spool/s1.jsonl"
+    spool.parent.mkdir()
+    point = {"event": "metrics", "step": 1, "values": {"loss": 1.0}}
+    for event in (point, {"event": "end", "status": "FAILED"}):
+        tracking.files.append_json(spool, event | {"time": 1})
+    tracking.deliver(spool, home, config.Tracking())
+    assert found(home) == []
+    assert not spool.exists()
+
+
+def test_a_difference_in_any_encoding_is_told_from_none(tmp_path, monkeypatch):
+    def git(*arguments):
+        who = ("-c", "user.name=a", "-c", "user.email=a@b")
+        subprocess.run(["git", *who, *arguments], check=True)
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "notes.txt").write_bytes(b"plain\n")
+    for command in (("init", "-q"), ("add", "."), ("commit", "-qm", "x")):
+        git(*command)
+    assert "git.dirty" not in surroundings()
+    (tmp_path / "notes.txt").write_bytes("Öl\n".encode("latin-1"))
+    assert len(surroundings()["git.dirty"]) == 16
 
 
 def test_a_server_that_is_away_is_asked_ever_more_rarely(tmp_path, monkeypatch):

@@ -113,7 +113,7 @@ def check_data(
     root: Root,
     datasets: Annotated[list[str] | None, typer.Argument(help="some datasets; all by default")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="do not decode pictures and videos")] = False,
-    jobs: Annotated[int, typer.Option("--jobs", "-j", help="pictures side by side")] = 2,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="pictures side by side")] = 2,
     every: Annotated[bool, typer.Option("--all", help="name every fault, not the first 20 of a set")] = False,
 ) -> None:
     """Say which official datasets are there, what is wrong with them, and where to get the others."""

@@ -30,8 +30,15 @@ def explained(work: Callable[[], Result]) -> Result:
         sys.exit(f"error: {error}")
 
 
+def _at_once(jobs: int | None) -> list[str]:
+    return [] if jobs is None else ["-j", str(jobs)]
+
+
 Seeds = Annotated[str, typer.Option(help="how many (5: 101 to 105), or which: 101,102")]
-Workers = Annotated[int, typer.Option("--jobs", "-j", help="cells side by side")]
+Workers = Annotated[
+    int | None,
+    typer.Option("--jobs", "-j", min=1, help="cells side by side", show_default="params.yaml's workers"),
+]
 Storage = Annotated[
     str,
     typer.Option(
@@ -52,7 +59,7 @@ Development = Annotated[
 def ablate(
     study: Annotated[str, typer.Argument(help="a folder of experiments/")],
     seeds: Seeds = "5",
-    jobs: Workers = 2,
+    jobs: Workers = None,
     storage: Storage = "",
     development: Development = False,
     arms: Annotated[str, typer.Option(help="some of them, with commas between; all without")] = "",
@@ -60,7 +67,7 @@ def ablate(
 ) -> None:
     """Run the cells of a study (arm x seed) that are not recorded yet: outputs/studies/STUDY."""
     os.environ["WORKBENCH_STORAGE"] = storage
-    given = ["--study", study, "--seeds", seeds, "-j", str(jobs), "--arms", arms, "--reclaim", reclaim]
+    given = ["--study", study, "--seeds", seeds, "--arms", arms, "--reclaim", reclaim, *_at_once(jobs)]
     run_stage("ablate", *given, *(["--development"] if development else []))
 
 
@@ -68,20 +75,21 @@ def ablate(
 def explore(
     study: Annotated[str, typer.Argument(help="a folder of experiments/ whose study.py has a SPACE")],
     trials: Annotated[int, typer.Option(help="how many in all, those of earlier calls included")] = 40,
-    jobs: Workers = 2,
+    jobs: Workers = None,
     storage: Storage = "",
     reclaim: Reclaim = "",
 ) -> None:
     """Search a study's space by held-in validation, pruning what lags: outputs/explorations/STUDY."""
     os.environ["WORKBENCH_STORAGE"] = storage
-    run_stage("explore", "--study", study, "--trials", str(trials), "-j", str(jobs), "--reclaim", reclaim)
+    given = ["--study", study, "--trials", str(trials), "--reclaim", reclaim, *_at_once(jobs)]
+    run_stage("explore", *given)
 
 
 @studies.command(rich_help_panel=STUDIES)
 def plan(
     study: Annotated[str, typer.Argument(help="a folder of experiments/")] = "",
     seeds: Seeds = "5",
-    jobs: Workers = 2,
+    jobs: Workers = None,
     development: Development = False,
     preset: Annotated[str, typer.Option(help="instead of a study: one training with this preset")] = "",
     hardware: Annotated[str, typer.Option(help="h200, h100, a100-40g, a100-80g, v100, cpu")] = "a100-40g",

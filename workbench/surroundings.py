@@ -57,10 +57,10 @@ def surroundings() -> dict[str, str]:
         "dvc.stage": os.environ.get("DVC_STAGE", ""),
         "study": os.environ.get("WORKBENCH_STUDY", ""),
         "arm": os.environ.get("WORKBENCH_ARM", ""),
-        "git.commit": _git("rev-parse", "HEAD").strip(),
+        "git.commit": _git("rev-parse", "HEAD").decode().strip(),
     }
     changes = _git("diff", "HEAD")
-    tags["git.dirty"] = hashlib.sha256(changes.encode()).hexdigest()[:16] if changes else ""
+    tags["git.dirty"] = hashlib.sha256(changes).hexdigest()[:16] if changes else ""
     return {key: value for key, value in tags.items() if value}
 
 
@@ -105,9 +105,10 @@ def watching(seconds: float, record: Callable[[int, Mapping[str, float]], None])
         thread.join()
 
 
-def _git(*arguments: str) -> str:
+def _git(*arguments: str) -> bytes:
+    """What git says, as it is: a difference may hold files in any encoding."""
     try:
-        done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
+        done = subprocess.run(["git", *arguments], capture_output=True, check=False)
     except FileNotFoundError:
-        return ""
+        return b""
     return done.stdout

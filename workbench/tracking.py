@@ -79,9 +79,14 @@ class Track:
         self.event("artifact", path=str(path.resolve()), folder=folder)
 
     def event(self, kind: str, **content: Any) -> None:
-        """Appends one line to the spool; the only way into it."""
-        with self._lock:
-            files.append_json(self.path, {"event": kind, "time": int(time.time() * 1000), **content})
+        """Appends one line to the spool; the only way into it. On a full disk it is lost with a warning:
+        nothing that a run results in depends on it."""
+        line = {"event": kind, "time": int(time.time() * 1000), **content}
+        try:
+            with self._lock:
+                files.append_json(self.path, line)
+        except OSError as error:
+            log.warning("%s could not be written (%s); MLflow will lack this %s", self.path, error, kind)
 
     def send(self) -> bool:
         """Sends what is unsent; says whether MLflow took it. A failure is logged and tried again later."""
@@ -154,6 +159,8 @@ def deliver(path: Path, home: Path, options: config.Tracking) -> None:
             if study := event["tags"].get("study"):
                 event["tags"][PARENT] = study_run(client, experiment, home, study)
             sent["run_id"] = _find_or_create(client, experiment, event, sent["run_id"])
+        elif sent["run_id"] is None:
+            continue  # a full disk took the line that says which run it is
         elif kind in ("metrics", "system"):
             points += [Metric(k, v, event["time"], event["step"]) for k, v in event["values"].items()]
         elif kind == "artifact" and Path(event["path"]).is_file():
@@ -162,7 +169,8 @@ def deliver(path: Path, home: Path, options: config.Tracking) -> None:
         client.log_batch(sent["run_id"], metrics=points[start : start + LARGEST_BATCH])
     last = events[-1]
     if last["event"] == "end":
-        client.set_terminated(sent["run_id"], last["status"], last["time"])
+        if sent["run_id"] is not None:
+            client.set_terminated(sent["run_id"], last["status"], last["time"])
         path.unlink()
         state.unlink(missing_ok=True)
     else:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageDraw
 
+from workbench import files
 from workbench.data.catalog import CATALOG, FIGURE4_HELD_OUT, HELD_IN, HELD_OUT, SCORED, for_suite
 from workbench.report.compare import Suite
 from workbench.report.stats import value_of
@@ -87,7 +88,7 @@ START = "5" * 16  # hash of the BLIP-2 that everything is tuned from
 def record(kind: str, name: str, seconds: float) -> dict:
     return {
         "kind": kind,
-        "row" if kind == "evaluate" else "recipe": name,
+        "name": name,
         "signature": hashlib.sha256(name.encode()).hexdigest()[:16],
         "config": {"model": {"language_model": "t5"}},
         "seed": 1,
@@ -100,6 +101,11 @@ def record(kind: str, name: str, seconds: float) -> dict:
         "mlflow_run_id": "0" * 32,
         "hashes": {"config": "c" * 16, "code": "d" * 16, "data": "e" * 16, "start": START},
     }
+
+
+def seal(folder: Path, content: dict) -> None:
+    """The record of a finished run."""
+    files.write_json(folder / "record.json", content | {"seal": files.digest(content)})
 
 
 def write_outputs(outputs: Path, examples: int = 20, rows: tuple[str, ...] = tuple(SKILL)) -> Path:
@@ -118,7 +124,7 @@ def write_outputs(outputs: Path, examples: int = 20, rows: tuple[str, ...] = tup
                 lines += part
         pd.DataFrame(lines).to_parquet(folder / "predictions.parquet")
         (folder / "scores.jsonl").write_text("".join(json.dumps(line) + "\n" for line in scores))
-        (folder / "record.json").write_text(json.dumps(record("evaluate", row, 14.0 + len(row))))
+        seal(folder, record("evaluate", row, 14.0 + len(row)))
     for recipe in ("instruct", "multitask_plain", "multitask_tagged"):
         if recipe in rows:
             _write_tuning(outputs / "tune" / recipe, recipe)
@@ -136,7 +142,7 @@ def _write_tuning(folder: Path, recipe: str) -> None:
         values = 70 * (1 - np.exp(-steps / 300)) + rng.normal(0, 2, len(steps))
         frame[f"val/{name}"] = np.where(steps % 250 == 0, values, np.nan)
     frame.to_csv(folder / "curve.csv", index=False)
-    (folder / "record.json").write_text(json.dumps(record("tune", recipe, 180.0 + len(recipe))))
+    seal(folder, record("tune", recipe, 180.0 + len(recipe)))
 
 
 def open_image(ref: str) -> Image.Image:

@@ -4,7 +4,7 @@ from scipy import stats as reference
 
 from workbench.report.effects import Effect, Paired, effect
 from workbench.report.stats import clustered, resample, value_of
-from workbench.report.variance import Variance, two_way
+from workbench.report.variance import Variance, variance
 
 
 def names(count, per_image=1):
@@ -25,7 +25,7 @@ def values(first, second):
 def test_a_mean_has_the_two_way_interval_of_the_differences():
     first, second = arms(gap=3)
     found = effect([Paired("exact_match", first, second, names(120, 2))])
-    expected = two_way(first - second, names(120, 2))
+    expected = variance(first - second, names(120, 2)).interval(float((first - second).mean()))
     assert (found.interval.low, found.interval.high) == pytest.approx((expected.low, expected.high))
     assert found.value == pytest.approx((first - second).mean())
     assert found.first == pytest.approx(first.mean(1))

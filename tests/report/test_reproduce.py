@@ -281,9 +281,6 @@ def test_the_counterpart_is_as_large(model, family, tmp_path):
 
 def test_figure4_averages_the_papers_datasets(tmp_path):
     outputs = write_outputs(tmp_path / "outputs", 6)
-    for row in ("blip2", "instruct", "multitask_plain", "multitask_tagged", "multitask_tagged_tags"):
-        path = outputs / "evaluate" / row / "record.json"
-        path.write_text(json.dumps(files.read_json(path) | {"name": row}))
     page = made("figure4", *find(outputs / "evaluate"))
     assert [ours.against for ours in page.ours] == [row.name for row in page.paper]
     frame = pd.read_json(outputs / "evaluate/instruct/scores.jsonl", lines=True)
@@ -379,6 +376,18 @@ def test_a_start_stands_for_the_examination_of_itself_untuned(root):
     examine(root / "runs/other", row="blip2", start="def", shares={"gqa": [0, 0]})
     found, _ = publish("table1", root, HELD_IN, start, starts=["abc"])
     assert [ours.group.signatures for ours in found.ours] == [["own"]]
+
+
+def test_a_studys_copy_stands_for_a_run_that_is_gone_and_damage_elsewhere_is_no_matter(tmp_path, caplog):
+    (tmp_path / "tuned").mkdir()
+    (tmp_path / "tuned/best.safetensors").write_bytes(b"weights")
+    mark = files.file_sha256(tmp_path / "tuned/best.safetensors")
+    examine(tmp_path / "outputs/studies/own/cells/full@101", weights=mark, shares={"gqa": [100, 100]})
+    (examine(tmp_path / "runs/torn") / "record.json").write_text("{")
+    (examine(tmp_path / "runs/other") / "scores.jsonl").write_text("")
+    found, _ = publish("table1", tmp_path, HELD_IN, tmp_path / "tuned")
+    assert found.ours[0].found["GQA"].value == 100
+    assert "torn/record.json is left out" in caplog.text
 
 
 def test_without_records_the_papers_rows_stand_alone(tmp_path):

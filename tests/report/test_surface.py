@@ -86,6 +86,8 @@ def test_too_few_trials_make_no_surface(trials):
 def test_places_in_a_range():
     assert place(SPACE["dimensions"]["w"], 0.5) == pytest.approx(1.0)
     assert place({"low": 1, "high": 9, "log": False, "whole": True}, 0.49) == 5
+    wide = {"low": 8, "high": 64, "log": False, "whole": True, "step": 8}
+    assert {place(wide, share / 100) for share in range(101)} == set(range(8, 65, 8))
     assert place(SPACE["dimensions"]["form"], 1.0) == "b"
 
 

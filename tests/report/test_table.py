@@ -3,7 +3,7 @@ import shutil
 
 import pandas as pd
 import pytest
-from report_outputs import write_outputs
+from report_outputs import seal, write_outputs
 
 from workbench.report.methods import METHODS
 from workbench.report.table import ReportError, read
@@ -48,6 +48,13 @@ def test_an_edited_score_is_found(copied):
         read(copied)
 
 
+def test_an_edited_record_is_found(copied):
+    path = copied / "tune" / "instruct" / "record.json"
+    path.write_text(path.read_text().replace('"seconds": 188.0', '"seconds": 18.0'))
+    with pytest.raises(ReportError, match=r"record\.json was edited after it was written; rerun its stage"):
+        read(copied)
+
+
 def test_a_dataset_left_out_of_the_scores_is_found(copied):
     path = copied / "evaluate" / "blip2" / "scores.jsonl"
     path.write_text("\n".join(path.read_text().splitlines()[1:]))
@@ -81,8 +88,9 @@ def test_rows_on_different_examples_are_not_compared(copied):
 def test_rows_on_different_data_are_not_compared(copied):
     path = copied / "evaluate" / "instruct" / "record.json"
     record = json.loads(path.read_text())
+    del record["seal"]
     record["hashes"]["data"] = "f" * 16
-    path.write_text(json.dumps(record))
+    seal(path.parent, record)
     with pytest.raises(ReportError, match="scored on different data"):
         read(copied)
 

@@ -86,7 +86,7 @@ def test_before_a_first_run_the_plan_counts_and_says_what_it_does_not_know(befor
     text = "\n".join(lines(before))
     assert "counted on the first batch, not measured: tuning of tuned, unaware" in text
     assert "6 cells, 0 recorded; missing: 4 trainings, 5 examinations" in text
-    assert "expected hours: unknown" in text
+    assert "expected hours: unknown, because no training and no examination is recorded here yet" in text
 
 
 def test_every_cell_is_listed_with_what_a_report_needs(cells, repository):

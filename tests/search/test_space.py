@@ -24,6 +24,7 @@ POWER = {"data.sampling": "power"}
         ({"dimensions": {"train.seed": IntDistribution(1, 9)}}, "except train.seed"),
         ({"dimensions": {"evaluate.num_beams": IntDistribution(1, 9)}}, "sections data, model, train"),
         ({"fixed": {"data.exponent": 0.5}}, "is a dimension and in fixed"),
+        ({"dimensions": {"data.exponent": FloatDistribution(0.5, 0.5)}}, "one value, .* put it into fixed"),
         ({"recipe": "instructed"}, "choose one of instruct"),
         ({"seed": 101}, "take one from 1 to 100"),
         ({"first": {"a": {}}}, r"each dimension a value, and no other: \['data.exponent'\]"),
@@ -47,6 +48,13 @@ def test_what_identifies_a_space_is_plain():
         "data.exponent": {"low": 0.0, "high": 1.0, "log": False, "whole": False},
         "model.num_query_tokens": {"choices": [4, 8]},
     }
+
+
+def test_steps_are_part_of_what_identifies_a_space():
+    spaces = [Space({"train.steps": IntDistribution(8, 64, step=step)}) for step in (1, 8)]
+    plain, wide = (made.to_dict()["dimensions"]["train.steps"] for made in spaces)
+    assert plain == {"low": 8, "high": 64, "log": False, "whole": True}
+    assert wide == plain | {"step": 8}
 
 
 @pytest.mark.parametrize(

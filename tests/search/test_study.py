@@ -179,6 +179,9 @@ def test_the_same_configuration_with_another_row_is_another_arm():
         ("from workbench.search.study import Arm\nArm('a', chnages={})", "chnages"),
         ("def", "invalid syntax"),
         ("import workbench.nowhere", "workbench.nowhere"),
+        ("STUDY = 1 / 0", "ZeroDivisionError: division by zero"),
+        ("STUDY = {}['arms']", "KeyError: 'arms'"),
+        ("open('nowhere.csv')", "nowhere.csv"),
     ],
 )
 def test_a_file_that_is_wrong_is_named(tmp_path, source, says):

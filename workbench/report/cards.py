@@ -104,7 +104,8 @@ def failures(study: Study, arm: str, datasets: Sequence[Dataset]) -> list[str]:
     said = []
     lowest = sorted((d for d in values if d.metric != "cider"), key=lambda d: values[d])[:WEAKEST]
     listed = ", ".join(f"{d.title} {number(values[d])} ({metric(d.metric)})" for d in lowest)
-    said.append(f"Lowest scores: {listed}.")
+    if listed:
+        said.append(f"Lowest scores: {listed}.")
     unseen = []
     for d in values:
         both = [seed for seed in seeds if (arm, seed, d.name) in study.blind]  # not every seed

@@ -94,8 +94,15 @@ def find(place: Path, known: Iterable[Path] = (), starts: Sequence[str] = ()) ->
 
 
 def _hashed(known: Iterable[Path]) -> list[tuple[Path, Mapping[str, str]]]:
-    """The examinations in these places, with what they followed from."""
-    return [(folder, _record(folder)["hashes"]) for root in known for folder in examinations(root)]
+    """The examinations in these places, with what they say to have followed from; `groups` checks those
+    that are taken, and damage to others is no reason not to show them."""
+    found = []
+    for folder in (folder for root in known for folder in examinations(root)):
+        try:
+            found.append((folder, files.read_json(folder / RECORD)["hashes"]))
+        except (ValueError, LookupError, TypeError) as error:
+            log.warning("%s is left out: %s", folder / RECORD, error)
+    return found
 
 
 def examinations(place: Path) -> list[Path]:

@@ -113,6 +113,8 @@ def place(dimension: Mapping[str, Any], share: float) -> Any:
         return choices[min(int(share * len(choices)), len(choices) - 1)]
     low, high = dimension["low"], dimension["high"]
     value = low * (high / low) ** share if dimension["log"] else low + (high - low) * share
+    if step := dimension.get("step"):
+        value = low + step * round((value - low) / step)
     return round(value) if dimension["whole"] else value
 
 

@@ -13,6 +13,7 @@ from workbench.report.examined import examinations, find, groups
 from workbench.report.render import environment
 from workbench.report.reproduce import Reproduced, Table, reproduce
 from workbench.report.study_page import plain
+from workbench.surroundings import home
 
 HERE = Path(__file__).parent
 FOLDER = "reproduce"  # below reports/
@@ -44,12 +45,11 @@ def publish(
         ReportError: see `examined.find` and `examined.groups`.
         ValueError: see `reproduce.reproduce`.
     """
-    evaluated = root / "outputs/evaluate"
+    places = (root / "outputs/evaluate", *sorted(root.glob("outputs/studies/*")))
     if checkpoint is None:
-        places = (evaluated, *sorted(root.glob("outputs/studies/*")))
         found = [folder for place in places for folder in examinations(place)]
     else:
-        found = find(root / checkpoint, (evaluated, root / "runs"), starts)
+        found = find(root / checkpoint, (*places, home(root) / "runs"), starts)
     paper = files.read_json(HERE / "paper_tables.json")
     made = reproduce(table, groups(found), paper, held_in, against)
     target = root / "reports" / FOLDER

@@ -108,6 +108,8 @@ def _present(path: Path) -> Path:
 
 def _record(folder: Path) -> Mapping[str, Any]:
     record = files.read_json(_present(folder / "record.json"))
+    if record.pop("seal", None) != files.digest(record):
+        raise ReportError(f"{folder / 'record.json'} was edited after it was written; rerun its stage")
     for field in ("signature", "seed", "suite", "cost", "hashes"):
         if field not in record:
             raise ReportError(f"{folder / 'record.json'} has no field {field!r}; rerun its stage")

@@ -159,20 +159,3 @@ def variance(shares: Floats, images: Sequence[str]) -> Variance:
         for sums in (cells.sum(1), cells.sum(0), cells.ravel())
     )
     return Variance(by_seed, by_image, by_cell, seeds, groups)
-
-
-def two_way(shares: Floats, images: Sequence[str]) -> Interval:
-    """Mean over seeds and examples with errors clustered by seed and by image.
-
-    Args:
-        shares: (S, n) one line per training seed, the same examples in the same order; differences
-            between two arms' shares for a paired comparison.
-        images: (n,) the image of each example.
-
-    Raises:
-        ValueError: for fewer than two seeds or images.
-    """
-    found = variance(shares, images)
-    if found.seeds < 2:
-        raise ValueError("two-way errors need two seeds at least, not 1; use clustered for one")
-    return found.interval(float(shares.mean()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,23 +65,37 @@ class Plan:
     @property
     def hours(self) -> float | None:
         """Expected wall hours of what is missing, or None while a rate or a count is not known."""
-        seconds = 0.0
-        for arm in self.arms:
-            for runs, flops, rate in (
-                (arm.trainings, arm.tune_flops, self.tune_rate),
-                (arm.examinations, arm.evaluate_flops, self.evaluate_rate),
-                (arm.probings, arm.probe_flops, self.probe_rate),
-            ):
-                if runs and (flops is None or rate is None):
-                    return None
-                seconds += runs * (flops or 0.0) * (rate or 0.0)
+        if self.unpriced:
+            return None
+        seconds = sum(runs * (flops or 0.0) * (rate or 0.0) for _, runs, flops, rate in self._missing())
         return seconds / 3600 / self.workers
+
+    @property
+    def unpriced(self) -> list[str]:
+        """Kinds of runs that are missing and of which none is recorded to go by."""
+        found = (kind for kind, runs, flops, rate in self._missing() if runs and None in (flops, rate))
+        return list(dict.fromkeys(found))
+
+    def _missing(self) -> Iterator[tuple[str, int, float | None, float | None]]:
+        for arm in self.arms:
+            yield "training", arm.trainings, arm.tune_flops, self.tune_rate
+            yield "examination", arm.examinations, arm.evaluate_flops, self.evaluate_rate
+            yield "asking of probes", arm.probings, arm.probe_flops, self.probe_rate
 
 
 def plan(
-    base: Config, root: Path, name: str, seeds: str, workers: int, development: bool = False, arms: str = ""
+    base: Config,
+    root: Path,
+    name: str,
+    seeds: str,
+    workers: int | None,
+    development: bool = False,
+    arms: str = "",
 ) -> Plan:
     """Counts a study's cells, of some arms or of all, and prices the missing ones; nothing is trained.
+
+    Args:
+        workers: cells side by side; None: as many as `base` says.
 
     Raises:
         StudyError: for bad input.
@@ -101,7 +115,8 @@ def plan(
     probed = any(on_disk.probed for on_disk in found.values())
     rates = {kind: rate(known, kind) for kind in ("tune", "evaluate", "probe")}
     asking = rates["probe"] or rates["evaluate"]
-    return Plan(priced, max(1, workers), probed, rates["tune"], rates["evaluate"], asking)
+    at_once = base.workers if workers is None else workers
+    return Plan(priced, at_once, probed, rates["tune"], rates["evaluate"], asking)
 
 
 def lines(made: Plan) -> list[str]:
@@ -124,7 +139,8 @@ def lines(made: Plan) -> list[str]:
         + (f", {sum(arm.probings for arm in made.arms)} times the probes" if made.probed else "")
     )
     if made.hours is None:
-        said.append("expected hours: unknown, because no training and examination is recorded here yet")
+        lacking = " and no ".join(made.unpriced)
+        said.append(f"expected hours: unknown, because no {lacking} is recorded here yet")
     else:
         said.append(f"expected: {made.hours:.1f} h with -j {made.workers}, at the speed of what runs/ holds")
     return said

@@ -59,6 +59,8 @@ class Space:
                     f"dimension {name!r} is {dimension!r}; give a FloatDistribution, an IntDistribution or "
                     "a CategoricalDistribution of optuna.distributions"
                 )
+            if len(set(_ends(dimension))) < 2:
+                raise StudyError(f"dimension {name!r} has one value, {dimension}; put it into fixed")
             if name.partition(".")[0] not in TRAINED or name == "train.seed":
                 raise StudyError(
                     f"dimension {name!r} is no field that trials can differ in; choose one of the sections "
@@ -141,4 +143,6 @@ def _plain(dimension: Dimension) -> dict[str, Any]:
     if isinstance(dimension, CategoricalDistribution):
         return {"choices": list(dimension.choices)}
     whole = isinstance(dimension, IntDistribution)
-    return {"low": dimension.low, "high": dimension.high, "log": dimension.log, "whole": whole}
+    plain = {"low": dimension.low, "high": dimension.high, "log": dimension.log, "whole": whole}
+    # only where it is asked for: earlier spaces, and the trials found by them, lack it
+    return plain | ({} if dimension.step == (1 if whole else None) else {"step": dimension.step})

@@ -217,8 +217,9 @@ def explained(path: Path) -> Iterator[None]:
     """What goes wrong with a file of a study ends as a StudyError that names the file."""
     try:
         yield
-    except (ValueError, LookupError, AttributeError, ImportError, NameError, SyntaxError, TypeError) as error:
-        raise StudyError(f"{path}: {error}") from error
+    except Exception as error:  # a user's file may fail in any way
+        named = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
+        raise StudyError(f"{path}: {named}{error}") from error
 
 
 def cells(study: Study, base: Config, seeds: Sequence[int]) -> list[Cell]:

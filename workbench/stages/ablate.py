@@ -25,9 +25,8 @@ def work(
 ) -> None:
     """Runs the cells that are missing, collects all, and writes the page unless it is development."""
     storage = os.environ.get(STORAGE, "")
-    folder = ablate(
-        config, root, study, seeds, workers or config.workers, storage, development, arms, reclaim
-    )
+    workers = config.workers if workers is None else workers
+    folder = ablate(config, root, study, seeds, workers, storage, development, arms, reclaim)
     print(f"{study}: {folder / 'cells.json'}")
     if not development:
         print(f"{study}: {page(root, study)}")

@@ -15,7 +15,8 @@ from workbench.stages.guard import stage
 def work(config: Config, root: Path, study: str, trials: int, workers: int | None, reclaim: str) -> None:
     """Runs the trials that are missing and writes what they found."""
     storage = os.environ.get(STORAGE, "")
-    folder = explore(config, root, study, trials, workers or config.workers, storage, reclaim)
+    workers = config.workers if workers is None else workers
+    folder = explore(config, root, study, trials, workers, storage, reclaim)
     print(f"{study}: {folder / 'exploration.json'}")
 
 

@@ -73,15 +73,16 @@ def pin(root: Path, dataset: str) -> str:
     Raises:
         DataFault: for a dataset without a copy, or when the hub cannot be asked.
     """
-    import httpx2
+    from httpx2 import HTTPError  # of the hub's client, and no OSError
     from huggingface_hub import HfApi
+
     if dataset not in COPIES:
         known = ", ".join(COPIES)
         raise DataFault(PINS, dataset, "has no copy with pictures on the hub", f"there are: {known}")
     repo = COPIES[dataset].repo
     try:
         revision = str(HfApi().dataset_info(repo).sha)
-    except (OSError, httpx2.HTTPError) as error:
+    except (OSError, HTTPError) as error:
         reason = " ".join(str(error).split())[:160]
         remedy = "unset HF_HUB_OFFLINE and try again with a network, or write the revision there yourself"
         raise DataFault(PINS, dataset, f"the hub does not answer for {repo} ({reason})", remedy) from error
@@ -138,6 +139,8 @@ def _put(pictures: zipfile.ZipFile, row: Row, name: str) -> str:
 
 
 def _rows(root: Path, dataset: str, config: str | None, split: str) -> Iterator[Row]:
+    from httpx2 import HTTPError
+
     datasets = extra("datasets")
     pin = pinned(root)[dataset]
     folder = _folder(root, pin["repo"])
@@ -152,7 +155,7 @@ def _rows(root: Path, dataset: str, config: str | None, split: str) -> Iterator[
             stream = stream.cast_column(column, datasets.Image(decode=False))
         for number, values in enumerate(stream):
             yield Row(pin["repo"], f"{split} row {number}", values)
-    except (OSError, ValueError) as error:
+    except (OSError, HTTPError, ValueError) as error:
         if isinstance(error, DataFault):
             raise
         reason = " ".join(str(error).split())[:200]
