@@ -9,11 +9,13 @@ from smoke_clone import ROOT
 
 READMES = (ROOT / "README.md", ROOT / "backbones/micro/README.md", *ROOT.glob("experiments/**/README.md"))
 TEXT = READMES[0].read_text(encoding="utf-8")
+# the workers of a queue go on after the command that starts them
+ENDED = """timeout 600 bash -c "while dvc queue status | grep -qE 'Queued|Running'; do sleep 2; done" """
 # What takes long, or never ends, runs in the form that checks the same words: a pattern, its replacement.
 SHORTER = (
     (r"^make (\w+)", r"make -n \1"),
-    (r"^(dvc exp run (?!--queue).*)", r"\1 tune"),  # examination is left out
-    (r"^dvc queue start.*", "dvc queue start --help"),
+    (r"^(dvc exp run .*)", r"\1 tune"),  # examination is left out
+    (r"^(dvc queue start.*)", rf"\1 && {ENDED}"),
     (r"^workbench ui.*", "workbench ui --help"),
     (r"^workbench preset micro", "workbench preset smoke"),
     (r"^workbench ablate.*", "workbench ablate --help"),
@@ -48,6 +50,7 @@ def test_every_command_runs(repository):
     assert "Running stage" not in printed["dvc repro"], "nothing changed, so nothing runs"
     unaware = printed["dvc exp run -S model.instruction_aware=false"]
     assert re.findall(r"Running stage '(\S+)'", unaware) == ["tune"], "nothing is prepared again"
+    assert len(re.findall(r"\bSuccess\b", printed["dvc queue status"])) == 2, printed["dvc queue status"]
     assert not repository.shell("git status --porcelain"), "the README's own way back leads back"
 
 
