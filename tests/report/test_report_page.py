@@ -18,6 +18,7 @@ from workbench.config import Config
 from workbench.files import write_json
 from workbench.report.methods import METHODS
 from workbench.report.render import build
+from workbench.report.scenes import SHOWN
 from workbench.report.table import ReportError
 from workbench.stages import report as stage
 
@@ -132,7 +133,7 @@ def test_what_is_in_no_average_is_listed_apart(reports, page):
 def test_tables_and_figures_beside_the_markdown(reports):
     text = (reports / "main.md").read_text()
     links = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", text)
-    assert len(links) == 5
+    assert len(links) == 6
     assert all((reports / link).is_file() for link in links)
     averages = pd.read_csv(reports / "tables" / "averages.csv")
     assert len(averages) == 5 * 5 * 2
@@ -193,3 +194,13 @@ def test_a_suite_of_some_datasets_alone_is_refused_in_a_sentence(tmp_path):
     write_json(tmp_path / "data/prepared/manifest.json", {"datasets": {"gqa": {"val": 2, "test": 2}}})
     with pytest.raises(ReportError, match=r"is held in but .* look at what there is with"):
         stage.whole(Config(), tmp_path, tmp_path / "reports")
+
+
+def test_the_figure_of_scenes_shows_what_is_asked_and_what_is_right(reports):
+    drawn = (reports / "figures/scenes.svg").read_text()
+    assert len(re.findall(r"<image ", drawn)) == len(SHOWN)
+    said = [html.unescape(text) for text in re.findall(r"<text[^>]*>([^<]*)</text>", drawn)]
+    assert {"COCO Caption", "VSR", "MSVD-QA"} <= set(said)
+    assert [text for text in said if text.startswith("→ ")]
+    assert not [text for text in said if " ×" in text], "how many people said so is left to the gallery"
+    assert "![What some datasets ask" in (reports / "main.md").read_text()

@@ -19,6 +19,7 @@ from workbench.report.compare import HELD_IN, HELD_OUT, Comparison, Suite, compa
 from workbench.report.gallery import OpenImage, gallery
 from workbench.report.methods import METHODS
 from workbench.report.ranked import PLACES, ranked
+from workbench.report.scenes import scenes
 from workbench.report.table import Tables, read
 from workbench.report.verdicts import probability
 
@@ -48,6 +49,10 @@ def build(
     comparison = compare(tables, suite)
     paper = files.read_json(HERE / "paper_tables.json")
     drawn = _figures(tables, comparison, suite, paper["figure4_instruction_vs_multitask"]["rows"])
+    exhibits = gallery(tables.predictions, suite, tables.rows, open_image)
+    if asked := scenes(exhibits):
+        alt = "What some datasets ask: a picture, an instruction, what is right."
+        drawn["scenes"] = (figures.svg(asked), alt)
     for name, (text, _) in drawn.items():
         files.write_text(reports / "figures" / f"{name}.svg", text)
     for name, frame in _frames(tables, comparison, suite).items():
@@ -59,7 +64,7 @@ def build(
     view = _view(tables, comparison, suite, paper) | {
         "figures": {name: alt for name, (_, alt) in drawn.items()},
         "inline": {name: inline(text, alt) for name, (text, alt) in drawn.items()},
-        "exhibits": gallery(tables.predictions, suite, tables.rows, open_image),
+        "exhibits": exhibits,
         "calibration": calibrated,
         **_studies(reports, studies, tables),
     }
