@@ -11,6 +11,7 @@ from workbench import code
 
 FLOORS = {
     "config": 0, "records": 0, "batch": 0, "files": 0, "code": 0, "progress": 0, "surroundings": 0,
+    "database": 0,
     "data": 1, "model": 1, "tracking": 1, "report": 1,
     "train": 2, "evaluate": 2,
     "experiment": 3,

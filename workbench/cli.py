@@ -85,8 +85,8 @@ def preset(name: Annotated[str, typer.Argument(help="smoke, micro, small, paper-
 @app.command(rich_help_panel=TOOLS)
 def ui(port: Annotated[int, typer.Option(help="where to listen on 127.0.0.1")] = PORT) -> None:
     """Open MLflow's pages for this machine's browser: one worker, no jobs, no pickles."""
+    from workbench import database
     from workbench.surroundings import home
-    from workbench.tracking import database_uri
 
     place = home(Path.cwd())
     if not (place / "mlflow.db").is_file():
@@ -99,7 +99,7 @@ def ui(port: Annotated[int, typer.Option(help="where to listen on 127.0.0.1")] =
     }
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
     command += ["--workers", "1", "--allowed-hosts", f"localhost:{port},127.0.0.1:{port}"]
-    command += ["--backend-store-uri", database_uri(place)]
+    command += ["--backend-store-uri", database.uri(place)]
     command += ["--default-artifact-root", (place / "mlruns").as_uri()]
     typer.echo(f"MLflow is starting; in some seconds it is at http://127.0.0.1:{port} (Ctrl-C ends it)")
     os.execvpe(command[0], command, {**os.environ, **settings})

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from workbench import config, files
+from workbench import config, database, files
 from workbench.surroundings import alive, flatten, own_identity, surroundings, watching
 
 if TYPE_CHECKING:
@@ -212,10 +212,10 @@ def connect(home: Path, options: config.Tracking) -> tuple[MlflowClient, str]:
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
     from mlflow import MlflowClient
 
-    uri = options.uri or database_uri(home)
+    uri = options.uri or database.uri(home)
     with FileLock(home / "mlflow.db.lock"):
         if not options.uri:
-            _prepare_database(home / "mlflow.db")
+            database.prepare(home)
         client = MlflowClient(uri)
         found = client.get_experiment_by_name(options.experiment)
         if found is not None:
@@ -237,34 +237,12 @@ def study_run(client: MlflowClient, experiment: str, home: Path, study: str) -> 
         return run_id
 
 
-def database_uri(home: Path) -> str:
-    """Where MLflow's tables are when no server is named."""
-    return f"sqlite:///{home.resolve() / 'mlflow.db'}"
-
-
 def unavailable() -> tuple[type[Exception], ...]:
     """What MLflow raises when its server or database cannot be reached or is not what it should be."""
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
     return (MlflowException, SQLAlchemyError, OSError)  # requests' errors are OSErrors
-
-
-def _prepare_database(path: Path) -> None:
-    from mlflow.store.db import utils
-
-    if not path.exists():  # made under another name, so that a kill leaves nothing half migrated
-        fresh = path.with_name("mlflow.db.new")
-        fresh.unlink(missing_ok=True)
-        engine = utils.create_sqlalchemy_engine(f"sqlite:///{fresh}")
-        utils._initialize_tables(engine)
-        engine.dispose()
-        fresh.replace(path)
-        return
-    engine = utils.create_sqlalchemy_engine(f"sqlite:///{path}")
-    if utils._get_schema_version(engine) != utils._get_latest_schema_revision():
-        utils._upgrade_db(engine)  # what `mlflow db upgrade` calls
-    engine.dispose()
 
 
 def _find_or_create(client: MlflowClient, experiment: str, event: Event, run_id: str | None) -> str:

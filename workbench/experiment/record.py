@@ -39,6 +39,7 @@ PLUMBING = frozenset(
         "workbench.data.catalog",
         "workbench.data.features",
         "workbench.data.prepare",
+        "workbench.database",
         "workbench.evaluate.metrics",
         "workbench.experiment.record",
         "workbench.experiment.sample",

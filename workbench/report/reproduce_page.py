@@ -13,7 +13,6 @@ from workbench.report.examined import examinations, find, groups
 from workbench.report.render import environment
 from workbench.report.reproduce import Reproduced, Table, reproduce
 from workbench.report.study_page import plain
-from workbench.surroundings import home
 
 HERE = Path(__file__).parent
 FOLDER = "reproduce"  # below reports/
@@ -49,7 +48,7 @@ def publish(
     if checkpoint is None:
         found = [folder for place in places for folder in examinations(place)]
     else:
-        found = find(root / checkpoint, (*places, home(root) / "runs"), starts)
+        found = find(root / checkpoint, (*places, root / "runs"), starts)
     paper = files.read_json(HERE / "paper_tables.json")
     made = reproduce(table, groups(found), paper, held_in, against)
     target = root / "reports" / FOLDER

@@ -187,10 +187,8 @@ def load(folder: Path, base: Config, counted: bool = True) -> Study:
             raise StudyError(f"STUDY has to be a Study with name={folder.name!r}")
         if study.matched and counted:
             steps = compute.steps(folder, study.arms, study.baseline, base)
-            arms = [
-                replace(arm, changes={**arm.changes, "train.steps": steps[arm.name]}) for arm in study.arms
-            ]
-            study = replace(study, arms=arms)
+            longer = ((arm, {**arm.changes, "train.steps": steps[arm.name]}) for arm in study.arms)
+            study = replace(study, arms=[replace(arm, changes=changes) for arm, changes in longer])
         cells(study, base, [FIRST_SEED])
     return study
 
@@ -218,8 +216,8 @@ def explained(path: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # a user's file may fail in any way
-        named = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
-        raise StudyError(f"{path}: {named}{error}") from error
+        kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
+        raise StudyError(f"{path}: {kind}{error}") from error
 
 
 def cells(study: Study, base: Config, seeds: Sequence[int]) -> list[Cell]:
