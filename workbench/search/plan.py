@@ -77,10 +77,10 @@ class Plan:
         return list(dict.fromkeys(found))
 
     def _missing(self) -> Iterator[tuple[str, int, float | None, float | None]]:
-        for arm in self.arms:
-            yield "training", arm.trainings, arm.tune_flops, self.tune_rate
-            yield "examination", arm.examinations, arm.evaluate_flops, self.evaluate_rate
-            yield "asking of probes", arm.probings, arm.probe_flops, self.probe_rate
+        """Kind, runs of an arm, FLOPs of one, seconds for a FLOP; kind after kind."""
+        yield from (("training", a.trainings, a.tune_flops, self.tune_rate) for a in self.arms)
+        yield from (("examination", a.examinations, a.evaluate_flops, self.evaluate_rate) for a in self.arms)
+        yield from (("asking of probes", a.probings, a.probe_flops, self.probe_rate) for a in self.arms)
 
 
 def plan(
