@@ -52,6 +52,19 @@ def test_an_unknown_preset_is_one_sentence():
     assert "Traceback" not in done.stderr
 
 
+def test_the_command_of_one_checkout_is_refused_in_another(tmp_path):
+    shutil.copytree(code.PACKAGE, tmp_path / "workbench", ignore=shutil.ignore_patterns("__pycache__"))
+    script = "from workbench.cli import main; main()"
+    done = python("-P", "-c", script, "--help", cwd=tmp_path, PYTHONPATH=str(ROOT))
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"error: this is the command of {ROOT}, and {tmp_path} is another checkout; there, type "
+        "`python -m workbench.cli` in place of `workbench`, or activate its own .venv\n"
+    )
+    done = python("-m", "workbench.cli", "--help", cwd=tmp_path, PYTHONPATH=str(ROOT))
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_plan_is_of_a_study_or_of_a_preset():
     for given in ([], ["data_balancing", "--preset", "micro"]):
         done = python("-m", "workbench.cli", "plan", *given)

@@ -207,7 +207,13 @@ def submit(
 
 
 def main() -> None:
-    """The entry point."""
+    """The entry point; in another checkout than its own it says so, as stages do (stages/guard.py)."""
+    here, own = Path("workbench/__init__.py"), Path(__file__).with_name("__init__.py")
+    if here.is_file() and not here.samefile(own):
+        sys.exit(
+            f"error: this is the command of {own.parents[1]}, and {Path.cwd()} is another checkout; there, "
+            "type `python -m workbench.cli` in place of `workbench`, or activate its own .venv"
+        )
     app()
 
 
