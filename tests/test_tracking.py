@@ -155,15 +155,33 @@ def test_a_full_disk_costs_points_of_the_curve_and_no_training(home, caplog, mon
     assert "s1.jsonl could not be written" in caplog.text
 
 
-def test_without_the_line_that_names_a_run_nothing_is_sent(home):
-    spool = home / "spool/s1.jsonl"
-    spool.parent.mkdir()
+def test_what_mlflow_refuses_is_set_aside_and_stops_nobody(home, caplog, monkeypatch):
+    for signature, metric in (("s1", "recall@1"), ("s2", "loss")):
+        with tracking.run(home, AWAY, name="r", signature=signature, tags=TAGS) as track:
+            track.metrics(1, {metric: 1.0})
+    headless = home / "spool/s0.jsonl"  # a full disk took the line that says which run it is
     point = {"event": "metrics", "step": 1, "values": {"loss": 1.0}}
     for event in (point, {"event": "end", "status": "FAILED"}):
-        tracking.files.append_json(spool, event | {"time": 1})
-    tracking.deliver(spool, home, config.Tracking())
-    assert found(home) == []
-    assert not spool.exists()
+        tracking.files.append_json(headless, event | {"time": 1})
+    monkeypatch.setattr(tracking, "alive", lambda owner: False)
+    tracking.tidy(home, config.Tracking())
+    assert [run.data.metrics for run in found(home) if run.data.metrics] == [{"loss": 1.0}]
+    left = sorted(path.name for path in (home / "spool").iterdir() if path.name != ".lock")
+    assert left == ["s0.refused", "s1.refused"]
+    assert "MLflow refuses what is in" in caplog.text
+
+
+def test_a_run_whose_database_is_gone_is_made_again_in_the_new_one(home, template, monkeypatch):
+    with tracking.run(home, config.Config(), name="r", signature="s1", tags=TAGS) as track:
+        track.metrics(1, {"loss": 2.0})
+        track.send()
+        assert track.path.with_suffix(".sent").exists()
+        (home / "mlflow.db").write_bytes((template / "mlflow.db").read_bytes())
+        track.metrics(2, {"loss": 1.0})
+        monkeypatch.setattr(tracking, "alive", lambda owner: False)
+        tracking.tidy(home, config.Tracking())
+        (run,) = found(home)
+        assert steps_of(home, run.info.run_id) == [1, 2]
 
 
 def test_a_difference_in_any_encoding_is_told_from_none(tmp_path, monkeypatch):

@@ -79,12 +79,10 @@ class Track:
         self.event("artifact", path=str(path.resolve()), folder=folder)
 
     def event(self, kind: str, **content: Any) -> None:
-        """Appends one line to the spool; the only way into it. On a full disk it is lost with a warning:
-        nothing that a run results in depends on it."""
-        line = {"event": kind, "time": int(time.time() * 1000), **content}
+        """Appends one line to the spool; the only way into it. A full disk costs the line, not the run."""
         try:
             with self._lock:
-                files.append_json(self.path, line)
+                files.append_json(self.path, {"event": kind, "time": int(time.time() * 1000), **content})
         except OSError as error:
             log.warning("%s could not be written (%s); MLflow will lack this %s", self.path, error, kind)
 
@@ -146,7 +144,7 @@ def deliver(path: Path, home: Path, options: config.Tracking) -> None:
     from mlflow.entities import Metric
 
     state = path.with_suffix(".sent")
-    sent: dict[str, Any] = files.read_json(state) if state.exists() else {"lines": 0, "run_id": None}
+    sent: dict[str, Any] = files.read_json(state) if state.exists() else {"lines": 0, "run_id": ""}
     events = _read(path)
     fresh = events[sent["lines"] :]
     if not fresh:
@@ -159,8 +157,6 @@ def deliver(path: Path, home: Path, options: config.Tracking) -> None:
             if study := event["tags"].get("study"):
                 event["tags"][PARENT] = study_run(client, experiment, home, study)
             sent["run_id"] = _find_or_create(client, experiment, event, sent["run_id"])
-        elif sent["run_id"] is None:
-            continue  # a full disk took the line that says which run it is
         elif kind in ("metrics", "system"):
             points += [Metric(k, v, event["time"], event["step"]) for k, v in event["values"].items()]
         elif kind == "artifact" and Path(event["path"]).is_file():
@@ -169,8 +165,7 @@ def deliver(path: Path, home: Path, options: config.Tracking) -> None:
         client.log_batch(sent["run_id"], metrics=points[start : start + LARGEST_BATCH])
     last = events[-1]
     if last["event"] == "end":
-        if sent["run_id"] is not None:
-            client.set_terminated(sent["run_id"], last["status"], last["time"])
+        client.set_terminated(sent["run_id"], last["status"], last["time"])
         path.unlink()
         state.unlink(missing_ok=True)
     else:
@@ -183,13 +178,32 @@ def tidy(home: Path, options: config.Tracking) -> None:
         with FileLock(home / "spool" / ".lock", timeout=0):
             for path in sorted((home / "spool").glob("*.jsonl")):
                 if not alive(_owner(path)):
-                    deliver(path, home, options)
+                    _deliver_left(path, home, options)
             for run_id in stale(home, options):
                 connect(home, options)[0].set_terminated(run_id, "KILLED")
     except Timeout:
         return  # another process is doing just this
     except unavailable() as error:
         log.warning("tracking is away (%s); what waits in spool/ is sent by a later run", _short(error))
+
+
+def _deliver_left(path: Path, home: Path, options: config.Tracking) -> None:
+    """`deliver`, but for what MLflow will never take: it would stand before everybody else's for ever."""
+    from mlflow.exceptions import MlflowException
+
+    state = path.with_suffix(".sent")
+    try:
+        deliver(path, home, options)
+    except MlflowException as error:
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST" and state.exists():
+            state.unlink()  # the database is another one: from the first line on
+            deliver(path, home, options)
+        elif error.error_code == "INVALID_PARAMETER_VALUE":
+            log.warning("MLflow refuses what is in %s (%s); it is kept as .refused", path, _short(error))
+            path.replace(path.with_suffix(".refused"))
+            state.unlink(missing_ok=True)
+        else:
+            raise
 
 
 def stale(home: Path, options: config.Tracking) -> list[str]:
@@ -245,19 +259,19 @@ def unavailable() -> tuple[type[Exception], ...]:
     return (MlflowException, SQLAlchemyError, OSError)  # requests' errors are OSErrors
 
 
-def _find_or_create(client: MlflowClient, experiment: str, event: Event, run_id: str | None) -> str:
+def _find_or_create(client: MlflowClient, experiment: str, event: Event, run_id: str) -> str:
     from mlflow.entities import Param, RunTag
 
-    if run_id is None:
+    if not run_id:
         mark = event["tags"][SIGNATURE]
         found = client.search_runs([experiment], f"tags.`{SIGNATURE}` = '{mark}'", max_results=1)
         if found and found[0].info.status != "FINISHED":
-            run_id = found[0].info.run_id
+            run_id = str(found[0].info.run_id)
     tags = [RunTag(key, value) for key, value in event["tags"].items()]
-    if run_id is not None:  # parameters cannot be logged twice
+    if run_id:  # parameters cannot be logged twice
         client.update_run(run_id, "RUNNING")
         client.log_batch(run_id, tags=tags)
-        return str(run_id)
+        return run_id
     created = client.create_run(experiment, event["time"], run_name=event["name"])
     params = [Param(key, value[:6000]) for key, value in event["params"].items()]
     client.log_batch(created.info.run_id, params=params, tags=tags)
