@@ -16,12 +16,15 @@ def test_folders_without_their_manifest_or_record_are_findings(tmp_path):
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(Config().to_dict()))
     for folder in ("data/prepared", "data/features", "outputs/tune/instruct", "outputs/evaluate/instruct"):
         (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "spool").mkdir()
+    (tmp_path / "spool/abc.refused").touch()
     bad = "\n".join(sentence for good, sentence in examine(tmp_path) if not good)
     for file in (
         "data/prepared/manifest.json does not exist: run the stage prepare",
         "data/features/index.json does not exist; rerun the stage features",
         "outputs/tune/instruct/record.json does not exist; rerun the stage that writes it",
         "outputs/evaluate/instruct/record.json does not exist",
+        "spool/abc.refused is a run that MLflow refused",
     ):
         assert file in bad
 

@@ -115,6 +115,8 @@ def _tracking(root: Path) -> Iterator[tuple[bool, str]]:
     place = home(root)
     waiting = sorted((place / "spool").glob("*.jsonl"))
     yield True, f"{len(waiting)} runs wait in spool/ to be sent to MLflow"
+    for refused in sorted((place / "spool").glob("*.refused")):
+        yield False, f"{refused} is a run that MLflow refused; runs/ has its record, so it may be deleted"
     options = load(root / "params.yaml").tracking
     if not options.uri and not (place / "mlflow.db").is_file():
         yield True, "mlflow.db is not made yet"
