@@ -4,8 +4,8 @@ from smoke_clone import Repository
 
 # Minutes each; test_smoke.py after those that fill a second process while test_readme.py has the repository.
 LONG = (
-    "test_readme.py", "test_ablate.py", "test_explore.py", "test_cost.py", "test_verify.py", "test_smoke.py",
-    "test_kills.py", "test_postgres.py", "test_fit.py", "test_study_page.py", "test_calibration.py",
+    "test_readme.py", "test_ablate.py", "test_explore.py", "test_cost.py", "test_verify.py", "test_kills.py",
+    "test_postgres.py", "test_fit.py", "test_smoke.py", "test_study_page.py", "test_calibration.py",
     "test_language_stage.py", "test_study_figures.py", "test_grid.py",
 )  # fmt: skip
 

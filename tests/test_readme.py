@@ -10,7 +10,7 @@ from smoke_clone import ROOT
 READMES = (ROOT / "README.md", ROOT / "backbones/micro/README.md", *ROOT.glob("experiments/**/README.md"))
 TEXT = READMES[0].read_text(encoding="utf-8")
 # the workers of a queue go on after the command that starts them
-ENDED = """timeout 600 bash -c "while dvc queue status | grep -qE 'Queued|Running'; do sleep 2; done" """
+ENDED = """timeout 600 bash -c "while dvc queue status | grep -qE 'Queued|Running'; do sleep 4; done" """
 # What takes long, or never ends, runs in the form that checks the same words: a pattern, its replacement.
 SHORTER = (
     (r"^make (\w+)", r"make -n \1"),
