@@ -20,6 +20,7 @@ from PIL import Image
 from workbench.data.official.carving import carved
 from workbench.data.official.releases import RELEASES
 
+WEB = "https://example.org/ü"
 BOM = "\ufeff"
 
 
@@ -217,9 +218,9 @@ def _web(root: Path) -> None:
     for split in ("train", "train", "val", "test"):
         taken = {row["image"] for row in rows}
         names = (f"{n // 1000:05d}/{n:09d}.jpg" for n in range(100_000))
-        name = next(n for n in names if n not in taken and carved(n, 2800) == split)
+        name = next(n for n in names if n not in taken and carved(f"{WEB}/{n}", 2800) == split)
         picture(root, f"web_capfilt/images/{name}")
-        rows.append({"url": "https://example.org/ü.jpg", "image": name, "caption": "a dog — on a beach"})
+        rows.append({"url": f"{WEB}/{name}", "image": name, "caption": "a dog — on a beach"})
     write(root, "web_capfilt/annotations.json", rows)
 
 

@@ -15,9 +15,10 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from workbench.cli import app
-from workbench.data.official import check
+from workbench.data.official import check, lookup
 from workbench.data.official.check import Check, archive_faults, lines
 from workbench.data.official.releases import RELEASES
+from workbench.files import FullDisk
 
 
 @pytest.fixture
@@ -257,6 +258,14 @@ def test_unsafe_archives_are_refused(tmp_path):
     ]
     (tmp_path / "y.zip").write_bytes((tmp_path / "x.zip").read_bytes()[:-30])
     assert ["is damaged" in str(fault) for fault in archive_faults(tmp_path, "y.zip")] == [True]
+    data = bytearray((tmp_path / "x.zip").read_bytes())
+    listed = data.index(b"PK\x01\x02")
+    for place, byte in ((6, 99), (46, 0xFF)):  # the version that it needs; its name, said to be UTF-8
+        odd = data.copy()
+        odd[listed + place], odd[listed + 9] = byte, 0x08
+        (tmp_path / "y.zip").write_bytes(odd)
+        (fault,) = archive_faults(tmp_path, "y.zip")
+        assert str(fault).startswith("y.zip: is damaged"), place
 
 
 ODD = {
@@ -311,7 +320,7 @@ def test_a_file_in_place_of_a_folder_is_named(tmp_path, small):
         ("[]", "hub.json: has to map datasets"),
         ('{"gqa": {"repo": "lmms-lab/GQA", "revision": "main"}}', "the revision 'main' is no commit"),
         ('{"gqa": {"repo": "lmms-lab/GQA", "revision": null}}', "the revision '' is no commit"),
-        ('{"gqa": {"repo": "a\\u0000b"}}', "the revision '' is no commit"),
+        ('{"gqa": {"repo": "a\\u0000b"}}', "is neither a repository of the hub nor a folder below"),
     ],
 )
 def test_a_wrong_list_of_hub_copies_is_one_sentence(tmp_path, pins, says):
@@ -342,3 +351,16 @@ def test_what_cannot_be_checked_is_one_sentence(tmp_path):
     for arguments in ([tmp_path / "nowhere"], [tmp_path, "gpa"]):
         done = CliRunner().invoke(app, ["data", "check", *map(str, arguments)])
         assert str(done.exception).startswith("error: ")
+
+
+def test_no_room_for_temporary_files_is_one_sentence(filled, monkeypatch):
+    made = lookup.database
+
+    def full():
+        rows = made()
+        rows.execute("PRAGMA max_page_count=2")
+        return rows
+
+    monkeypatch.setattr(lookup, "database", full)
+    with pytest.raises(FullDisk, match="no room for temporary files: free some, or name another folder"):
+        Check(filled, pictures=False).dataset("vqav2")

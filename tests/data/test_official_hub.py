@@ -211,10 +211,10 @@ def test_pictures_of_a_copy_in_a_folder_are_compared_with_training(tmp_path):
     known = io.BytesIO()
     trained = tmp_path / "coco/train2014/COCO_train2014_000000000101.jpg"
     Image.open(trained).resize((200, 150)).save(known, "PNG")
-    question = {"id": "1", "imageId": "n1", "question": "Is it red?", "answer": "no"}
+    questions = [{"id": n, "imageId": "n1", "question": "Is it red?", "answer": "no"} for n in "12"]
     picture = {"id": "n1", "image": {"bytes": known.getvalue(), "path": None}}
     parts = {
-        "testdev_balanced_instructions": ("testdev", [question], []),
+        "testdev_balanced_instructions": ("testdev", questions, []),
         "testdev_balanced_images": ("testdev", [picture], ["image"]),
     }
     repository(tmp_path, "GQA", parts)
@@ -357,3 +357,66 @@ def test_offline_is_one_sentence(tmp_path):
     official_root.write(tmp_path, "hub.json", {"nocaps": {"repo": "lmms-lab/NoCaps", "revision": REVISION}})
     with pytest.raises(DataFault, match=r"lmms-lab/NoCaps, validation: cannot be read"):
         list(hub.examples(tmp_path, "nocaps", "test", tmp_path / "x.zip"))
+
+
+def gqa(root, number="n1", rows=2):
+    """A copy of GQA whose rows show one picture of this name."""
+    questions = [
+        {"id": f"2013{k}", "imageId": number, "question": "Is it red?", "answer": "no"} for k in range(rows)
+    ]
+    parts = {
+        "testdev_balanced_instructions": ("testdev", questions, []),
+        "testdev_balanced_images": ("testdev", [{"id": number, "image": encoded(2)}], ["image"]),
+    }
+    repository(root, "GQA", parts)
+    official_root.write(root, "hub.json", {"gqa": {"repo": "hub/GQA"}})
+
+
+@pytest.mark.parametrize("number", ["../../evil", "/abs", "a/b", "a\\b"])
+def test_a_pictures_name_leads_nowhere(tmp_path, number):
+    gqa(tmp_path, number)
+    with pytest.raises(DataFault, match=r"hub/GQA, testdev row 0: its picture's name .* is none of a file"):
+        prepared(tmp_path, "gqa")
+    assert not list(tmp_path.rglob("*.zip"))
+
+
+def test_a_copy_is_checked_as_it_would_be_prepared(tmp_path):
+    gqa(tmp_path, rows=3)
+    finding = Check(tmp_path).dataset("gqa")
+    assert (finding.state, finding.sizes) == ("partial", {"test": 3})
+    (said,) = finding.faults
+    assert said.startswith("hub.json, test: 3 examples, but gqa as published has 2; get the whole file")
+    path = next((tmp_path / "hub/GQA").rglob("testdev_balanced_instructions/*.parquet"))
+    rows = pq.read_table(path).to_pylist()
+    pq.write_table(pa.Table.from_pylist([rows[0], rows[0], rows[1]]), path)
+    finding = Check(tmp_path).dataset("gqa")
+    assert (finding.state, finding.sizes) == ("partial", {"test": 2})
+    assert [said.partition(";")[0] for said in finding.faults] == ["hub.json, example gqa_20130: its name stands twice"]
+
+
+@pytest.mark.parametrize("way", ["card", "link"])
+def test_a_copy_reads_nothing_outside_its_folder(tmp_path, way):
+    root = tmp_path / "root"
+    gqa(root)
+    copy = root / "hub/GQA"
+    path = next(copy.rglob("testdev_balanced_instructions/*.parquet"))
+    outside = tmp_path / "outside.parquet"
+    path.rename(outside)
+    if way == "link":
+        path.symlink_to(outside)
+    else:
+        card = (copy / "README.md").read_text()
+        (copy / "README.md").write_text(card.replace("testdev_balanced_instructions/testdev-*", str(outside)))
+    with pytest.raises(DataFault, match=r"hub/GQA: reads .*\.parquet, outside its folder; put the file itself"):
+        prepared(root, "gqa")
+
+
+def test_a_folder_outside_the_root_is_no_repository(tmp_path, monkeypatch):
+    gqa(tmp_path / "outside")
+    root = tmp_path / "root"
+    for repo in (str(tmp_path / "outside/hub/GQA"), "outside/GQA"):
+        official_root.write(root, "hub.json", {"gqa": {"repo": repo, "revision": REVISION}})
+        (tmp_path / "outside/GQA").mkdir(exist_ok=True)
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(DataFault, match=r"hub\.json, gqa: .* is neither a repository of the hub nor a folder"):
+            prepared(root, "gqa")

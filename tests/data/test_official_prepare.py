@@ -12,14 +12,16 @@ from pathlib import Path
 
 import official_root
 import pytest
+from PIL import Image
 
 from workbench import code
 from workbench.config import Config, changed
 from workbench.data.images import open_image
 from workbench.data.official import part as parts
-from workbench.data.official import video
+from workbench.data.official import vetting, video
+from workbench.data.official.pictures import video_of
 from workbench.data.official.releases import RELEASES
-from workbench.data.official.rows import DataFault
+from workbench.data.official.rows import DataFault, NoPicture
 from workbench.data.prepare import PreparedError, load_examples, prepare
 from workbench.files import file_sha256
 
@@ -377,7 +379,7 @@ def test_missing_pictures_are_left_out_and_counted_if_wanted(home, small):
     official_root.picture(root, f"web_capfilt/images/{rows[0]['image']}")  # fetched after all, into its shard
     manifest = run(home, data__datasets=wanted, data__allow_missing=True)
     assert manifest["missing_pictures"] == {"web_capfilt/train": 1, "vizwiz/test": 1}
-    with pytest.raises(DataFault, match=r"record 4: names no image file, only a url; .* set data.allow_missing"):
+    with pytest.raises(DataFault, match=r"record 4: has a url and no image file; fetch it"):
         run(home, data__datasets=wanted)
 
 
@@ -392,3 +394,56 @@ def test_the_size_of_the_vocabulary_is_a_parameter(home, small):
     manifest = run(home, data__datasets=["msvd_qa"], data__answer_vocabulary=2)
     assert load_examples(out, "msvd_qa", "test")[0].candidates == ("cut", "cook")
     assert manifest["answers_covered"] == {"msvd_qa/test": 66.7, "msvd_qa/val": 100.0}
+
+
+def test_damaged_pictures_are_refused_or_left_out_if_wanted(home, small):
+    root, out = home / "official", home / "data/prepared"
+    name = json.loads((root / "vizwiz/val.json").read_text())[0]["image"]
+    cut(root / "vizwiz/val" / name)
+    single = min((root / "nocaps/images").iterdir())
+    single.unlink()
+    Image.new("L", (1, 1)).save(single, "GIF")
+    with pytest.raises(DataFault, match=rf"{name}, the picture of vizwiz_.*truncated.*; get it again"):
+        run(home, data__datasets=["vizwiz"])
+    with pytest.raises(DataFault, match=r"of nocaps_\d+: is a single pixel, in place of a picture; get it"):
+        run(home, data__datasets=["nocaps"])
+    manifest = run(home, data__datasets=["vizwiz", "nocaps"], data__allow_missing=True)
+    assert manifest["missing_pictures"] == {"vizwiz/test": 1, "nocaps/test": 1}
+    assert manifest["datasets"] == {"vizwiz": {"test": 1}, "nocaps": {"test": 2}}
+    assert not [one for one in load_examples(out, "vizwiz", "test") if one.images[0].endswith(name)]
+
+
+def cut(path):
+    data = path.read_bytes()
+    path.unlink()  # it is a link to the module's
+    path.write_bytes(data[: len(data) // 2])
+
+
+def test_a_damaged_video_ends_it_unless_it_may_be_left_out(home, small):
+    root = home / "official"
+    whole = list(vetting.examples(root, "ivqa", "test"))
+    cut(root / video_of(whole[0].images[0]))
+    said = []
+    assert list(vetting.whole(root, iter(whole), said.append, videos=True)) == []
+    assert [type(fault) for fault in said] == [NoPicture] * len(whole)
+    assert list(vetting.whole(root, iter(whole), said.append, videos=False)) == whole, "frames come later"
+    with pytest.raises(DataFault, match="get the video again"):
+        run(home, data__datasets=["ivqa"])
+
+
+def test_few_records_with_faults_are_left_out_if_wanted_and_many_are_not(home, small, monkeypatch):
+    file = home / "official/gqa/testdev_balanced_questions.json"
+    records = json.loads(file.read_text(encoding="utf-8-sig"))
+    first = next(iter(records))
+    records[first]["answer"] = ""
+    file.unlink()
+    official_root.write(home / "official", "gqa/testdev_balanced_questions.json", records)
+    with pytest.raises(DataFault, match=r"'answer' is empty; data\.allow_missing leaves out 0 such records of"):
+        run(home, data__datasets=["gqa"], data__allow_missing=True)
+    monkeypatch.setattr(parts, "FAULTY", 0.5)
+    manifest = run(home, data__datasets=["gqa"], data__allow_missing=True)
+    assert manifest["datasets"] == {"gqa": {"test": 1}}
+    (said,) = manifest["faulty_records"]["gqa/test"]
+    assert said.startswith(f"gqa/testdev_balanced_questions.json, record {first!r}: the field 'answer' is empty")
+    with pytest.raises(DataFault, match="'answer' is empty; correct the record"):
+        run(home, data__datasets=["gqa"])

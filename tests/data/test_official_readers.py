@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import importlib
 import json
+import shutil
 import zipfile
 from pathlib import Path
 
 import official_root
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from workbench.data.catalog import CATALOG, DOWNSTREAM, entry
 from workbench.data.images import open_image
+from workbench.data.official import vetting
+from workbench.data.official.carving import carved
 from workbench.data.official.pictures import video_of
 from workbench.data.official.releases import RELEASES
 from workbench.data.official.rows import DataFault
@@ -255,7 +260,7 @@ def test_web_capfilt_without_pictures_says_what_to_do(tmp_path):
     official_root.write(
         tmp_path, "web_capfilt/annotations.json", [{"url": "http://x/y.jpg", "caption": "a dog"}]
     )
-    with pytest.raises(DataFault, match="names no image file, only a url; fetch the pictures"):
+    with pytest.raises(DataFault, match="has a url and no image file; fetch it with img2dataset"):
         read("web_capfilt", "train", tmp_path)
 
 
@@ -275,3 +280,104 @@ def test_the_layout_is_written_down():
 
     text = (Path(releases.__file__).parent / "README.md").read_text(encoding="utf-8")
     assert releases.table() in text
+
+
+def test_what_img2dataset_fetched_is_read_as_it_lies(tmp_path):
+    shard = [
+        {"key": f"{n:09d}", "url": f"https://example.org/{n}", "caption": f"a dog {n}", "status": status}
+        for n, status in enumerate(("success", "failed_to_download", "success", "success"))
+    ]
+    folder = tmp_path / "web_capfilt/images"
+    folder.mkdir(parents=True)
+    pq.write_table(pa.Table.from_pylist(shard[:2]), folder / "00000.parquet")
+    pq.write_table(pa.Table.from_pylist(shard[2:]), folder / "00001.parquet")
+    for name in ("00000/000000000.jpg", "00001/000000002.jpg"):
+        official_root.picture(tmp_path, f"web_capfilt/images/{name}")
+    lacking = []
+    found = list(vetting.examples(tmp_path, "web_capfilt", "train", lacking.append))
+    assert [(one.example_id, one.images, one.references) for one in found] == [
+        ("web_capfilt_000000000", ("web_capfilt/images/00000/000000000.jpg",), ("a dog 0",)),
+        ("web_capfilt_000000002", ("web_capfilt/images/00001/000000002.jpg",), ("a dog 2",)),
+    ]
+    unfetched, gone = map(str, lacking)
+    assert unfetched.startswith("web_capfilt/images/00000.parquet, row 1: has a url and no image file; fetch")
+    assert gone.startswith("web_capfilt/images/00001/000000003.jpg, the picture of web_capfilt_000000003: is")
+    assert [read("web_capfilt", split, tmp_path) for split in ("val", "test")] == [[], []]
+    (folder / "00001.parquet").write_bytes((folder / "00001.parquet").read_bytes()[:-9])
+    with pytest.raises(DataFault, match=r"web_capfilt/images/00001\.parquet, row 0: is broken or cut off"):
+        read("web_capfilt", "train", tmp_path, lacking.append)
+
+
+def test_a_web_picture_is_of_the_same_split_whatever_its_file_is_called(tmp_path):
+    urls = (f"https://example.org/{n}" for n in range(100_000))
+    url = next(url for url in urls if carved(url, 2800) == "val")
+    for name in ("a.jpg", "b/c.jpg"):
+        official_root.picture(tmp_path, f"web_capfilt/images/{name}")
+        row = {"url": url, "image": name, "caption": "a dog"}
+        official_root.write(tmp_path, "web_capfilt/annotations.json", [row])
+        assert [len(read("web_capfilt", split, tmp_path)) for split in ("train", "val", "test")] == [0, 1, 0]
+
+
+def test_textvqas_pictures_are_found_in_the_archive_that_it_is_published_in(tmp_path):
+    root = official_root.fill(tmp_path)
+    pictures = root / "textvqa/train_images"
+    with zipfile.ZipFile(root / "textvqa/train_val_images.zip", "w") as archive:
+        for path in pictures.iterdir():
+            archive.write(path, f"train_images/{path.name}")
+    shutil.rmtree(pictures)
+    (first, *_) = read("textvqa", "test", root)
+    assert first.images[0].startswith("textvqa/train_val_images.zip/train_images/")
+    assert open_image(root, first.images[0], own=True).size == (64, 48)
+    assert read("textcaps", "test", root)
+
+
+def test_nobody_learns_to_say_nothing_but_an_examination_counts_it(tmp_path):
+    root = official_root.fill(tmp_path)
+    for split, wanted in (("train", ("yes",)), ("val", ("", " yes"))):
+        file = root / f"okvqa/mscoco_{split}2014_annotations.json"
+        content = json.loads(file.read_text(encoding="utf-8-sig"))
+        for number, answer in enumerate(content["annotations"][0]["answers"]):
+            answer["answer"] = ("", " yes")[number % 2]
+        official_root.write(root, file.relative_to(root).as_posix(), content)
+        number = content["annotations"][0]["question_id"]
+        (found,) = [one for one in read("okvqa", split, root) if one.example_id == f"okvqa_{number}"]
+        assert tuple(dict.fromkeys(found.references)) == wanted
+
+
+def test_one_of_an_images_captions_may_be_empty_and_not_all(tmp_path):
+    root = official_root.fill(tmp_path)
+    file = root / "flickr30k/dataset_flickr30k.json"
+    content = json.loads(file.read_text(encoding="utf-8-sig"))
+    for image in content["images"]:
+        image["sentences"][1]["raw"] = " "
+    official_root.write(root, "flickr30k/dataset_flickr30k.json", content)
+    assert [len(one.references) for one in read("flickr30k", "test", root)] == [4]
+    for image in content["images"]:
+        image["sentences"] = [{"raw": ""}]
+    official_root.write(root, "flickr30k/dataset_flickr30k.json", content)
+    with pytest.raises(DataFault, match="has no caption that is not empty"):
+        read("flickr30k", "test", root)
+
+
+def test_a_list_of_answers_takes_the_place_of_the_training_answers(tmp_path):
+    root = official_root.fill(tmp_path)
+    for dataset, name in (("msvd_qa", "qa_ans2label"), ("msrvtt_qa", "train_ans2label")):
+        official_root.write(root, f"{dataset}/{name}.json", {"sing": 1, "cut": 0, "a man": 2})
+        assert {one.candidates for one in read(dataset, "test", root)} == {("cut", "sing", "a man")}
+    official_root.write(root, "msvd_qa/qa_ans2label.json", {"sing": "one"})
+    with pytest.raises(DataFault, match=r"msvd_qa/qa_ans2label\.json.*'sing' has to be a whole number"):
+        read("msvd_qa", "test", root)
+
+
+def test_marks_of_a_dialogue_stand_once(tmp_path):
+    root = official_root.fill(tmp_path)
+    file = root / "visdial/visdial_1.0_val.json"
+    content = json.loads(file.read_text(encoding="utf-8-sig"))
+    data = content["data"]
+    data["dialogs"][0]["caption"] = "a man."
+    first = data["dialogs"][0]["dialog"][0]
+    data["questions"][first["question"]], data["answers"][first["answer"]] = "is it outside?", "no"
+    official_root.write(root, "visdial/visdial_1.0_val.json", content)
+    found = read("visdial", "test", root)
+    assert found[0].fields["history"] == "a man."
+    assert found[1].fields["history"] == "a man. is it outside? no."

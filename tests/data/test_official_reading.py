@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
+import tracemalloc
 
 import pytest
 
 from workbench.data.official import reading
 from workbench.data.official.lookup import Lookup, Seen
+from workbench.data.official.nesting import Shallow, TooDeep
 from workbench.data.official.rows import DataFault
 
 
@@ -26,9 +30,10 @@ def given(root, name, data):
         ('[{"a": 1e999}]', "is broken or cut off"),
         ('[{"a": 1}, {"a": ', "record 1: is broken or cut off"),
         ('[{"a": 1}] more', "is broken or cut off"),
-        ("[" * 5000, "is broken or cut off"),
+        ("[" * 5000, "is nested more than 72 deep"),
         ("[3]", "record 0: has to be an object, not 3"),
-        ('[{"a": ' + "[" * 20_000 + "]" * 20_000 + "}]", "record 0: is nested more than 64 deep"),
+        ('[{"a": ' + "[" * 20_000 + "]" * 20_000 + "}]", "is nested more than 72 deep"),
+        ('[{"a": ' + "[" * 65 + "]" * 65 + "}]", "record 0: is nested more than 64 deep"),
         ('[{"a": ' + "1" * 5000 + "}]", "is broken or cut off"),
         ('{"a": 1}', "holds no list of records"),
         ("", "is empty"),
@@ -133,7 +138,7 @@ def test_csv_rows_that_do_not_fit_are_named(tmp_path, data):
 
 def test_a_folder_in_place_of_a_file_is_named(tmp_path):
     (tmp_path / "x.jsonl").mkdir()
-    with pytest.raises(DataFault, match=r"x\.jsonl: cannot be read \(Is a directory\); put the file itself"):
+    with pytest.raises(DataFault, match=r"x\.jsonl: is not a file; put the file itself"):
         list(reading.line_rows(tmp_path, "x.jsonl"))
 
 
@@ -169,3 +174,31 @@ def test_joins_keep_order_and_tell_what_was_seen():
     seen = Seen()
     assert [seen.add(key) for key in ("x", "y", "x")] == [True, True, False]
     assert list(seen) == ["x", "y"]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 65_536])
+def test_depth_is_told_from_bytes_whatever_is_read_at_once(size):
+    text = json.dumps([{"a": '[[[{"\\', "b\\\\": ["]]", {"c": [1, "\\"]}]}, "é[", '"']).encode()
+
+    def whole(most):
+        stream = Shallow(io.BytesIO(text), most)
+        return b"".join(iter(lambda: stream.read(size), b""))
+
+    assert whole(5) == text
+    with pytest.raises(TooDeep, match="is nested more than 4 deep"):
+        whole(4)
+
+
+def test_a_file_of_brackets_takes_no_memory(tmp_path):
+    name = given(tmp_path, "x.json", '{"a": ' + "[" * 80_000 + "]" * 80_000 + ', "b": [{"c": 1}]}')
+    tracemalloc.start()
+    with pytest.raises(DataFault, match=r"x\.json: is nested more than 72 deep; get the file again"):
+        list(reading.json_rows(tmp_path, name, "b.item"))
+    assert tracemalloc.get_traced_memory()[1] < 20e6
+    tracemalloc.stop()
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "x.json")
+    with pytest.raises(DataFault, match=r"x\.json: is not a file; put the file itself there"):
+        list(reading.json_rows(tmp_path, "x.json"))

@@ -12,7 +12,10 @@ import io
 import itertools
 import json
 import multiprocessing
+import os
 import shutil
+import threading
+import time
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -148,13 +151,25 @@ def in_parallel(work: Callable[[Job], Done], jobs: Sequence[Job], workers: int) 
         yield from map(work, jobs)
         return
     try:
-        with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+        spawn = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(workers, spawn, _leave_with, (os.getpid(),)) as pool:
             yield from pool.map(work, jobs)
     except BrokenProcessPool as error:
         raise PreparedError(
             "a process that prepares data was killed, as happens when memory runs out: "
             "free some and start again"
         ) from error
+
+
+def _leave_with(parent: int) -> None:
+    """Ends this process when the one that started it was killed; it would wait for work for ever."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def write_dataset(task: Task) -> Frames:

@@ -17,5 +17,8 @@ def images(root: Path, file: str, split: str) -> Iterator[Row]:
 
 
 def sentences(row: Row) -> tuple[str, ...]:
-    """The captions of an image as they were written."""
-    return tuple(sentence.text("raw") for sentence in row.rows("sentences"))
+    """The captions of an image as they were written, without empty ones."""
+    found = tuple(filter(None, (sentence.optional("raw") for sentence in row.rows("sentences"))))
+    if not found:
+        raise row.fault("has no caption that is not empty")
+    return found

@@ -13,12 +13,12 @@ from tempfile import TemporaryDirectory
 from typing import Literal
 
 from workbench.data.catalog import BY_NAME
-from workbench.data.images import ImageError, decode, open_image
-from workbench.data.official import hub, vetting, video
+from workbench.data.images import decode
+from workbench.data.official import hub, vetting
 from workbench.data.official.extras import NotInstalled
 from workbench.data.official.hygiene import EXCEPTED, NOTHING, Album, Looked, Looks, look
 from workbench.data.official.lookup import Seen
-from workbench.data.official.pictures import source_of, video_of
+from workbench.data.official.pictures import UNREADABLE, source_of
 from workbench.data.official.releases import RELEASES, Part, Release, archives, file_of, missing
 from workbench.data.official.rows import DataFault
 from workbench.records import Example, Split
@@ -106,19 +106,22 @@ class Check:
 
     def _copy(self, name: str, splits: tuple[Split, ...], finding: Finding) -> None:
         """Reads a split of a hub's copy as it would be prepared, in a folder that is thrown away."""
-        looks: dict[str, int] = {}
         role, keep = _role(name, splits)
         with TemporaryDirectory() as folder:
-            archive = Path(folder, "pictures.zip")
+            archive, kept, size = Path(folder, "pictures.zip"), dict[str, str](), 0
             try:
-                found = list(hub.examples(self.root, name, splits[0], archive))
-                finding.sizes |= dict.fromkeys(splits, len(found))
+                found = hub.examples(self.root, name, splits[0], archive)
+                for example in vetting.vetted(found, hub.PINS, finding.note):
+                    kept[example.images[0]] = example.image_id
+                    size += 1
+                finding.sizes |= dict.fromkeys(splits, size)
+                wrong = vetting.counted(hub.PINS, name, splits[0], size)
+                if wrong is not None:
+                    finding.note(wrong)
                 with zipfile.ZipFile(archive) as pictures:
-                    for example in found if keep else ():
-                        ref = example.images[0]
-                        if ref not in looks:
-                            looks[ref] = look(decode(pictures.read(PurePosixPath(ref).name), ref))
-                        self.album.add(role, name, example.image_id, ref, looks[ref])
+                    for ref, image_id in kept.items() if keep else ():
+                        looks = look(decode(pictures.read(PurePosixPath(ref).name), ref))
+                        self.album.add(role, name, image_id, ref, looks)
             except DataFault as fault:
                 finding.note(fault)
             except NotInstalled as error:
@@ -171,23 +174,16 @@ class Check:
 
     def _look(self, example: Example) -> Looked:
         """Look and fault of an example's picture; a video has no look."""
-        ref = example.images[0]
-        clip = video_of(ref)
         try:
             fault = vetting.without_picture(self.root, example)
             if fault is not None or not self.pictures:
                 return None, None if fault is None else str(fault)
-            if clip is None:
-                return look(open_image(self.root, ref, own=True)), None
-            video.frames(self.root, clip)
+            picture = vetting.opened(self.root, example, source_of(example.images[0]))
+            return (None if picture is None else look(picture)), None
         except NotInstalled as error:
             self.lacking.add(str(error))
         except DataFault as error:
             return None, str(error)
-        except ImageError as error:
-            return None, str(
-                DataFault(ref, f"the picture of {example.example_id}", str(error), "get it again")
-            )
         return NOTHING
 
     def shared(self) -> Iterator[tuple[bool, str]]:
@@ -226,11 +222,14 @@ def _judged(test: str) -> tuple[bool, str]:
 
 
 def _parts(release: Release) -> list[tuple[Part, tuple[Split, ...]]]:
-    """The parts of a release, each once, and which of our splits it is."""
+    """The parts of a release, each once, and which of our splits it is; one that is val only comes last.
+
+    Its pictures are not compared with others, and each picture is looked at where it is met first.
+    """
     found: dict[int, tuple[Part, tuple[Split, ...]]] = {}
     for split, part in release.parts.items():
         found[id(part)] = (part, (*found.get(id(part), (part, ()))[1], split))
-    return list(found.values())
+    return sorted(found.values(), key=lambda one: one[1] == ("val",))
 
 
 def archive_faults(root: Path, file: str) -> Iterator[DataFault]:
@@ -246,7 +245,7 @@ def archive_faults(root: Path, file: str) -> Iterator[DataFault]:
                     yield DataFault(file, f"member {member.filename!r}", "is a link", remedy)
                 elif member.flag_bits & 1:
                     yield DataFault(file, f"member {member.filename!r}", "is encrypted", remedy)
-    except (OSError, zipfile.BadZipFile) as error:
+    except UNREADABLE as error:
         yield DataFault(file, "", f"is damaged ({error})", "get it again")
 
 
@@ -255,8 +254,8 @@ def lines(finding: Finding) -> Iterator[str]:
     release = RELEASES[finding.dataset]
     found = [
         f"{split} {size:,}" + (f" of {part.examples:,}" if part.fewer and size < part.examples else "")
-        for split, size in finding.sizes.items()
-        for part in (release.parts[split],)
+        for split, part in release.parts.items()
+        if (size := finding.sizes.get(split)) is not None
     ]
     if finding.origin:
         found.append(f"from the hub: {finding.origin}")

@@ -95,7 +95,7 @@ def _answers(row: Row) -> tuple[str, ...]:
     found = row.value("answers")
     if isinstance(found, list) and found and isinstance(found[0], dict):
         return answers(row)
-    return row.texts("answers")
+    return row.texts("answers", written=True)
 
 
 def _asked(dataset: str, pictures_of: int) -> Callable[[Row, str], Example]:
@@ -115,7 +115,7 @@ def _aokvqa(row: Row, picture: str) -> Example:
     if isinstance(row.value("direct_answers"), str):  # the list as Python writes it
         try:
             spelled = ast.literal_eval(row.text("direct_answers"))
-        except (ValueError, SyntaxError) as error:
+        except (ValueError, SyntaxError, MemoryError, RecursionError) as error:
             raise row.fault("its direct answers are no list") from error
         row = Row(row.file, row.place, {**row.values, "direct_answers": spelled})
     return Example(
@@ -127,7 +127,7 @@ def _aokvqa(row: Row, picture: str) -> Example:
         fields={
             "question": row.text("question"),
             "options": listed(choices, row),
-            "direct_answers": json.dumps(row.texts("direct_answers"), ensure_ascii=False),
+            "direct_answers": json.dumps(row.texts("direct_answers", written=True), ensure_ascii=False),
             "difficult_direct_answer": "yes" if row.values.get("difficult_direct_answer") is True else "no",
         },
         candidates=choices,

@@ -12,10 +12,11 @@ copied into archives of the prepared folder.
 from __future__ import annotations
 
 import hashlib
+import re
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from workbench.data.images import ImageError, decode, inside
@@ -27,6 +28,7 @@ from workbench.records import Example, Split
 
 PINS = "hub.json"
 _HEXADECIMAL = frozenset("0123456789abcdef")
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 def pinned(root: Path) -> dict[str, dict[str, str]]:
@@ -35,11 +37,11 @@ def pinned(root: Path) -> dict[str, dict[str, str]]:
     Raises:
         DataFault: for a dataset without a copy there, or a revision that can move.
     """
-    if not (root / PINS).exists():
+    if not (root / PINS).is_file():
         return {}
     try:
         found = read_json(root / PINS)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         remedy = f"correct it, or delete it and run `workbench data pin {root} DATASET`"
         raise DataFault(PINS, "", f"cannot be read ({error.__cause__ or error})", remedy) from error
     if not isinstance(found, dict):
@@ -51,7 +53,13 @@ def pinned(root: Path) -> dict[str, dict[str, str]]:
             raise DataFault(PINS, dataset, "names no repo", "write a repository of the hub, or a folder")
         revision = pin.get("revision") or ""
         fixed = isinstance(revision, str) and len(revision) == 40 and set(revision) <= _HEXADECIMAL
-        if not fixed and not _folder(root, pin["repo"]):
+        if _folder(root, pin["repo"]):
+            continue
+        if not _HUB_ID.fullmatch(pin["repo"]) or Path(pin["repo"]).exists():
+            # `datasets` would read a folder of that name where the program stands
+            problem = f"{pin['repo']!r} is neither a repository of the hub nor a folder below the data root"
+            raise DataFault(PINS, dataset, problem, "write owner/name, or move the folder below the root")
+        if not fixed:
             remedy = f"run `workbench data pin {root} {dataset}`"
             raise DataFault(PINS, dataset, f"the revision {revision!r} is no commit", remedy)
     return found
@@ -129,6 +137,8 @@ def _put(pictures: zipfile.ZipFile, row: Row, name: str) -> str:
     if not data:
         raise row.fault("it holds no picture")
     member = f"{name or hashlib.sha256(data).hexdigest()[:32]}.png"
+    if len(PurePosixPath(member).parts) != 1 or set(member) & set("\\\0:"):
+        raise row.fault(f"its picture's name {name!r} is none of a file")
     if member not in pictures.NameToInfo:
         try:
             decode(data, f"{row.file}, {row.place}")
@@ -148,7 +158,10 @@ def _rows(root: Path, dataset: str, config: str | None, split: str) -> Iterator[
     if folder:
         source = {"path": str(folder)}
     try:
-        stream = datasets.load_dataset(name=config, split=split, streaming=True, **source)
+        builder = datasets.load_dataset_builder(name=config, **source)
+        if folder:
+            _inside(root, folder, (builder.config.data_files or {}).get(split, ()))
+        stream = builder.as_streaming_dataset(split=split)
         stream = stream if stream.features else stream._resolve_features()
         columns = [key for key in stream.features if isinstance(stream.features[key], datasets.Image)]
         for column in columns:
@@ -161,6 +174,14 @@ def _rows(root: Path, dataset: str, config: str | None, split: str) -> Iterator[
         reason = " ".join(str(error).split())[:200]
         remedy = "check its name and revision in hub.json and the network, or use its official files"
         raise DataFault(pin["repo"], split, f"cannot be read ({reason})", remedy) from error
+
+
+def _inside(root: Path, folder: Path, files: Iterable[str]) -> None:
+    """Refuses files outside the folder of a copy: its README.md may name any, and each may be a link."""
+    for file in files:
+        if not Path(file).resolve().is_relative_to(folder):
+            name = folder.relative_to(root.resolve()).as_posix()
+            raise DataFault(name, "", f"reads {file}, outside its folder", "put the file itself there")
 
 
 def state(root: Path, dataset: str) -> list[Any]:

@@ -2,19 +2,46 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from workbench.data.official.rows import LARGEST
+from workbench.files import FullDisk
 
 CACHE_KIB = 8192
 
 
+class _Database(sqlite3.Connection):
+    def execute(self, *query: Any) -> sqlite3.Cursor:
+        with _told():
+            return super().execute(*query)
+
+    def executemany(self, *query: Any) -> sqlite3.Cursor:
+        with _told():
+            return super().executemany(*query)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_FULL:
+            raise
+        what = "no room for temporary files: free some, or name another folder in SQLITE_TMPDIR"
+        raise FullDisk(errno.ENOSPC, what) from error
+
+
 def database() -> sqlite3.Connection:
-    """An empty database in a temporary file without a name; it is gone when it is closed."""
-    found = sqlite3.connect("")
+    """An empty database in a temporary file without a name; it is gone when it is closed.
+
+    Its queries raise FullDisk when there is no room for that file.
+    """
+    found = sqlite3.connect("", factory=_Database)
     for setting in (f"cache_size=-{CACHE_KIB}", "journal_mode=OFF", "synchronous=OFF", "temp_store=FILE"):
         found.execute(f"PRAGMA {setting}")
     return found

@@ -19,7 +19,7 @@ from workbench.data.micro.sampling import stream
 from workbench.data.official import hub, vetting, video
 from workbench.data.official.pictures import video_of
 from workbench.data.official.releases import RELEASES, archives, chosen, file_of, folders
-from workbench.data.official.rows import DataFault, Note, refuse
+from workbench.data.official.rows import DataFault, NoPicture, Note, refuse
 from workbench.data.official.video_qa import RANKED, VOCABULARY
 from workbench.data.prepare import write_examples
 from workbench.files import digest, file_sha256, read_json, write_json
@@ -27,6 +27,7 @@ from workbench.records import Example, Split
 
 AT_ONCE = 8192  # examples in memory
 STATE = ".state.json"
+FAULTY = 0.001  # of a split, the records that may have a fault and be left out
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,8 @@ class Part:
         out: the folder that is being built; before: that of an earlier preparation.
         seed: of the drawing.
         most: how many examples to keep at most; share: what share of them. Those are drawn at random.
-        allow_missing: leave out, and count, examples without their picture.
+        allow_missing: leave out, and count, examples whose picture is missing or damaged, and a few records
+            that have something else wrong with them.
         vocabulary: how many answers the video sets rank.
     """
 
@@ -64,7 +66,8 @@ def write_part(part: Part) -> dict[str, Any]:
 
     Returns:
         fingerprint, examples, the videos whose frames they show, how many were left out for want of a
-        picture, and, where a vocabulary is ranked, the share of the answers that are in it.
+        picture, what was wrong with others that were, and, where a vocabulary is ranked, the share of the
+        answers that are in it.
 
     Raises:
         DataFault: for anything in the files that is wrong, their size included.
@@ -73,10 +76,13 @@ def write_part(part: Part) -> dict[str, Any]:
     found = _made_before(part, wanted)
     if found is not None:
         return found
-    tally = _Tally()
-    examples = tally.noted(_drawn(part, tally.lacking if part.allow_missing else refuse), part)
+    tally = _Tally(part)
+    note = tally.left_out if part.allow_missing else refuse
+    examples = _drawn(part, note)
+    if not _from_hub(part):  # whose pictures are decoded as they come
+        examples = vetting.whole(part.root, examples, note, videos=part.allow_missing)
     try:
-        written = write_examples(part.out / f"{part.name}.parquet", examples, AT_ONCE)
+        written = write_examples(part.out / f"{part.name}.parquet", tally.noted(examples), AT_ONCE)
     except BaseException:
         (part.out / _archive(part)).unlink(missing_ok=True)  # a copy's pictures, without their examples
         raise
@@ -86,6 +92,7 @@ def write_part(part: Part) -> dict[str, Any]:
         "videos": sorted(tally.clips),
         "archives": [_archive(part)] if _from_hub(part) else [],
         "missing": tally.missing,
+        "faulty": tally.faulty,
     }
     if tally.answers:
         state["covers"] = round(coverage(tally.ranked, tally.answers), 1)
@@ -94,23 +101,42 @@ def write_part(part: Part) -> dict[str, Any]:
 
 
 class _Tally:
-    """What is noticed while a part is written."""
+    """What is noticed while a part is written.
 
-    def __init__(self) -> None:
-        self.clips: set[str] = set()
+    Attributes:
+        missing: examples whose picture is missing or damaged.
+        faulty: what else was wrong with records that were left out.
+    """
+
+    def __init__(self, part: Part) -> None:
         self.missing = 0
+        self.faulty: list[str] = []
+        self.clips: set[str] = set()
         self.answers: list[str] = []
         self.ranked: tuple[str, ...] = ()
+        self._part = part
+        self._most = int(FAULTY * max(one.examples for one in RELEASES[part.dataset].parts.values()))
 
-    def lacking(self, fault: DataFault) -> None:
-        """Counts a picture that is not there."""
-        self.missing += 1
+    def left_out(self, fault: DataFault) -> None:
+        """Counts an example that cannot be used.
 
-    def noted(self, examples: Iterator[Example], part: Part) -> Iterator[Example]:
+        Raises:
+            DataFault: for a fault of a record, when too many had one.
+        """
+        if isinstance(fault, NoPicture):
+            self.missing += 1
+        elif len(self.faulty) < self._most:
+            self.faulty.append(str(fault))
+        else:
+            file, place, problem, remedy = fault.args
+            more = f"{problem}; data.allow_missing leaves out {self._most} such records of {file}, not more"
+            raise DataFault(file, place, more, remedy)
+
+    def noted(self, examples: Iterator[Example]) -> Iterator[Example]:
         """The examples as they come."""
         for example in examples:
             self.clips.update(filter(None, map(video_of, example.images)))
-            if part.dataset in RANKED:
+            if self._part.dataset in RANKED:
                 self.answers.append(example.references[0])
                 self.ranked = example.candidates
             yield example
@@ -175,7 +201,8 @@ def _common() -> str:
 def _state(path: Path) -> list[Any]:
     """Size and time of change of a file, or of the records in a folder; nothing for what is not there."""
     if path.is_dir():
-        return [[record.parent.name, *_state(record)] for record in sorted(path.glob("*/data.json"))]
+        records = sorted([*path.glob("*/data.json"), *path.glob("*.parquet")])
+        return [[record.relative_to(path).as_posix(), *_state(record)] for record in records]
     return [path.stat().st_size, path.stat().st_mtime_ns] if path.exists() else []
 
 
@@ -204,7 +231,7 @@ def _kept(place: Path, part: Part) -> dict[str, Any] | None:
         found: dict[str, Any] = read_json(place / f"{part.name}{STATE}")
         whole = pq.read_metadata(place / f"{part.name}.parquet").num_rows == found["examples"]
         whole = whole and all(zipfile.is_zipfile(place / name) for name in found["archives"])
-        whole = whole and {"fingerprint", "videos", "missing"} <= set(found)
+        whole = whole and {"fingerprint", "videos", "missing", "faulty"} <= set(found)
     except (OSError, ValueError, LookupError, TypeError):  # of a missing file, of JSON, of Arrow
         return None
     return found if whole else None
@@ -230,14 +257,14 @@ def _from_hub(part: Part) -> bool:
     return hub.gives(part.root, part.dataset, part.split)
 
 
-def _all(part: Part, lacking: Note) -> Iterator[Example]:
+def _all(part: Part, note: Note) -> Iterator[Example]:
     if not _from_hub(part):
-        return vetting.examples(part.root, part.dataset, part.split, lacking, part.vocabulary)
+        return vetting.examples(part.root, part.dataset, part.split, note, part.vocabulary)
     found = hub.examples(part.root, part.dataset, part.split, part.out / _archive(part))
-    return vetting.vetted(found, hub.PINS)
+    return vetting.vetted(found, hub.PINS, note)
 
 
-def _drawn(part: Part, lacking: Note) -> Iterator[Example]:
+def _drawn(part: Part, note: Note) -> Iterator[Example]:
     """The examples to keep, in their order; all are read, and counted.
 
     Selection sampling: example i is kept with the probability (still wanted) / (still to come); of a set with
@@ -248,7 +275,7 @@ def _drawn(part: Part, lacking: Note) -> Iterator[Example]:
     everything = keep >= size
     rng = stream(part.seed, "official", part.dataset, part.split)
     seen = kept = 0
-    for example in _all(part, lacking):
+    for example in _all(part, note):
         if everything or rng.random() * max(size - seen, 1) < keep - kept:
             kept += 1
             yield example

@@ -8,6 +8,7 @@ inside.
 from __future__ import annotations
 
 import os
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -16,6 +17,8 @@ from workbench.data.official.rows import Row
 
 VIDEO = (".avi", ".mp4", ".mkv", ".webm")
 FRAMES = 4
+# what zipfile raises over a damaged archive, a member of another version, a name that is no text
+UNREADABLE = (OSError, zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError)
 
 
 def found(root: Path, row: Row, *refs: str) -> str:
@@ -29,7 +32,7 @@ def found(root: Path, row: Row, *refs: str) -> str:
             for place in (ref, *_archived(root, ref)):
                 if images.holds(root, place, own=True):
                     return place
-    except images.ImageError as error:
+    except (images.ImageError, *UNREADABLE) as error:
         raise row.fault(str(error), "correct the record or the folder") from error
     return refs[0]
 
@@ -50,12 +53,16 @@ def below(root: Path, folder: str, name: str, row: Row) -> str:
     Raises:
         DataFault: when the name leads out of the folder.
     """
+    return found(root, row, f"{folder}/{_inner(folder, name, row)}")
+
+
+def _inner(folder: str, name: str, row: Row) -> str:
     parts = PurePosixPath(name).parts
     if not parts or name.startswith(("/", "~")) or ".." in parts or set(name) & set("\\\0:"):
         raise row.fault(
             f"the image name {name!r} leads out of {folder}", "correct the record; names are relative to it"
         )
-    return found(root, row, f"{folder}/{'/'.join(parts)}")
+    return "/".join(parts)
 
 
 def coco(root: Path, number: int, row: Row) -> tuple[str, str]:
@@ -65,13 +72,20 @@ def coco(root: Path, number: int, row: Row) -> tuple[str, str]:
     return f"coco/{number:012d}", found(root, row, *refs)
 
 
+def textvqa(root: Path, image: str, row: Row) -> str:
+    """The reference of a training or validation picture of TextVQA, which are published in one archive."""
+    inner = _inner("textvqa/train_images", f"{image}.jpg", row)
+    return found(root, row, f"textvqa/train_images/{inner}", f"textvqa/train_val_images/train_images/{inner}")
+
+
 def clip(root: Path, folder: str, name: str, row: Row) -> tuple[str, ...]:
     """References of the frames of a video that an annotation file names, its ending apart.
 
-    The frames are members of ``<video>.zip``, which preparation makes.
+    The frames are members of ``<video>.zip``, which preparation makes; the videos lie in the folder itself.
     """
-    names = [name] if PurePosixPath(name).suffix in VIDEO else [name + ending for ending in VIDEO]
-    refs = [below(root, folder, each, row) for each in names]
+    inner = _inner(folder, name, row)
+    endings = ("",) if PurePosixPath(name).suffix in VIDEO else VIDEO
+    refs = [f"{folder}/{inner}{ending}" for ending in endings]
     video = next((ref for ref in refs if os.path.isfile(root / ref)), refs[0])
     return tuple(f"{video}.zip/{number}.png" for number in range(FRAMES))
 

@@ -17,15 +17,21 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import ijson
+import pyarrow
+import pyarrow.parquet as pq
 
 from workbench.data.images import ImageError, inside
+from workbench.data.official.nesting import Shallow, TooDeep
 from workbench.data.official.rows import DataFault, Row, short
 from workbench.data.official.twice import Mark, Marking, Twice, Watched, marked, repeated, unique
 
 LONGEST_RECORD = 64 * 1024 * 1024  # bytes of one line, or of one CSV field
 DEEPEST = 64  # lists and objects in each other in a record
+_ROWS = 4096  # of a parquet file in memory
+_DEEPEST_FILE = DEEPEST + 8  # with those that the records stand in
 _AGAIN = "get the file again"
 _ITSELF = "put the file itself there"
+_LINK = ("is a link that leads nowhere, or outside the data root", _ITSELF)
 # what stands at the beginning of a file that is not UTF-8 text of the dataset
 _WRONG_START = {
     b"\x1f\x8b": ("is compressed", "unpack it with gunzip"),
@@ -45,12 +51,12 @@ def json_rows(root: Path, file: str, prefix: str = "item") -> Iterator[Row]:
     """
     index, marks = -1, list[Mark]()
     with _opened(root, file) as stream:
-        watched = Watched(stream, prefix)
+        watched = Watched(Shallow(stream, _DEEPEST_FILE), prefix)
         try:
             found = ijson.items(watched, prefix, map_type=partial(Marking, marks), use_float=True)
             for index, value in enumerate(marked(found, marks)):
                 yield _row(file, f"record {index}", value)
-        except (ijson.JSONError, Twice, UnicodeDecodeError, RecursionError) as error:
+        except (ijson.JSONError, Twice, TooDeep, UnicodeDecodeError) as error:
             raise _broken(file, f"record {index + 1}", error) from error
     _once(root, file, watched)
     if index < 0:
@@ -66,11 +72,11 @@ def json_texts(root: Path, file: str, prefix: str) -> Iterator[str]:
     """
     index = -1
     with _opened(root, file) as stream:
-        watched = Watched(stream, prefix)
+        watched = Watched(Shallow(stream, _DEEPEST_FILE), prefix)
         try:
             for index, value in enumerate(ijson.items(watched, prefix)):
                 yield Row(file, f"{prefix.removesuffix('.item')}[{index}]", {}).clean(value, "text")
-        except (ijson.JSONError, UnicodeDecodeError) as error:
+        except (ijson.JSONError, TooDeep, UnicodeDecodeError) as error:
             raise _broken(file, f"record {index + 1}", error) from error
     _once(root, file, watched)
     if index < 0:
@@ -85,12 +91,13 @@ def json_pairs(root: Path, file: str) -> Iterator[tuple[str, Row]]:
     """
     count, marks = 0, list[Mark]()
     with _opened(root, file) as stream:
+        shallow = Shallow(stream, _DEEPEST_FILE)
         try:
-            found = ijson.kvitems(stream, "", map_type=partial(Marking, marks), use_float=True)
+            found = ijson.kvitems(shallow, "", map_type=partial(Marking, marks), use_float=True)
             for key, value in marked(found, marks):
                 count += 1
                 yield key, _row(file, f"record {key!r}", value)
-        except (ijson.JSONError, Twice, UnicodeDecodeError, RecursionError) as error:
+        except (ijson.JSONError, Twice, TooDeep, UnicodeDecodeError) as error:
             raise _broken(file, f"record {count}", error) from error
     if not count:
         raise DataFault(file, "", "holds no records by name", "check that it is the file of that name")
@@ -172,15 +179,41 @@ def table_rows(root: Path, file: str) -> Iterator[Row]:
     return readers[Path(file).suffix](root, file)
 
 
+def parquet_rows(root: Path, folder: str) -> Iterator[Row]:
+    """The rows of the parquet files of a folder, in the order of their names.
+
+    Raises:
+        DataFault: naming the file; also when there is none.
+    """
+    names = sorted(path.name for path in (root / folder).glob("*.parquet"))
+    if not names:
+        raise DataFault(folder, "", "holds no parquet files", "get the annotations")
+    for name in names:
+        file, number = f"{folder}/{name}", -1
+        try:
+            with pq.ParquetFile(inside(root, file)) as table:
+                for batch in table.iter_batches(_ROWS):
+                    for values in batch.to_pylist():
+                        number += 1
+                        yield Row(file, f"row {number}", values)
+        except ImageError as error:
+            raise DataFault(file, "", *_LINK) from error
+        except (OSError, pyarrow.ArrowException) as error:
+            raise _broken(file, f"row {number + 1}", error) from error
+
+
 def _opened(root: Path, file: str) -> BinaryIO:
     """The file at its first byte of text."""
     try:
-        stream = inside(root, file).open("rb")
+        path = inside(root, file)
+        if not path.is_file():  # a pipe would be waited for
+            raise DataFault(file, "", "is not a file", _ITSELF)
+        stream = path.open("rb")
         start = stream.read(64)
     except ImageError as error:
         what = ("is missing", "`workbench data check` says where to get it")
         if os.path.lexists(root / file):
-            what = ("is a link that leads nowhere, or outside the data root", _ITSELF)
+            what = _LINK
         raise DataFault(file, "", *what) from error
     except OSError as error:
         raise DataFault(file, "", f"cannot be read ({error.strerror})", _ITSELF) from error
@@ -226,6 +259,8 @@ def _parsed(file: str, place: str, data: str | bytes) -> Any:
 def _broken(file: str, place: str, error: Exception) -> DataFault:
     if isinstance(error, Twice):
         return DataFault(file, place, str(error), "remove one of the two")
+    if isinstance(error, TooDeep):
+        return DataFault(file, "", str(error), _AGAIN)
     if isinstance(error, UnicodeDecodeError):
         return DataFault(file, place, f"is not UTF-8 ({error.reason})", "save the file as UTF-8")
     reason = " ".join(str(error).split())[:160]

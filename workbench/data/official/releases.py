@@ -58,8 +58,10 @@ class Release:
 _COCO = ("coco/train2014", "coco/val2014")
 _ANY_COCO = ("coco/train2014 + coco/val2014", "or coco/train2017 + coco/val2017")
 _CC_BY = "CC BY 4.0"
+_TEXTVQA = ("textvqa/train_images", "or", "textvqa/train_val_images")
 _COCO_HOME = "https://cocodataset.org/#download"
 _OCR = "textvqa/TextVQA_Rosetta_OCR_v0.2_{}.json"
+ANSWERS = "{0}/qa_ans2label.json|{0}/train_ans2label.json"  # which answers a video set ranks
 _CAPTIONS = "coco/dataset_coco.json"
 
 
@@ -85,10 +87,10 @@ def _video_qa(folder: str, val: int, test: int) -> Mapping[Split, Part]:
     def file(split: str) -> str:
         return f"{folder}/{split}_qa.json|{folder}/{split}.csv"
 
-    mapping = (f"{folder}/youtube_mapping.txt",)
+    more = (f"{folder}/youtube_mapping.txt", ANSWERS.format(folder))
     return {
-        "val": Part((file("val"), file("train")), val, optional=mapping),
-        "test": Part((file("test"), file("train")), test, optional=mapping),
+        "val": Part((file("val"), file("train")), val, optional=more),
+        "test": Part((file("test"), file("train")), test, optional=more),
     }
 
 
@@ -106,7 +108,7 @@ _AOKVQA: Mapping[Split, Part] = {
     "val": _AOKVQA_VAL,
     "test": _AOKVQA_VAL,
 }
-_WEB = ("web_capfilt/annotations.json|web_capfilt/annotations.jsonl",)
+_WEB = ("web_capfilt/annotations.json|web_capfilt/annotations.jsonl|web_capfilt/images",)
 _TEXTCAPS_VAL = Part(("textcaps/TextCaps_0.1_val.json", _OCR.format("val")), 3_166)
 _NO_TEST = "the official test answers are not public: val and test are both the official validation set"
 _CARVED = "has no evaluation split: one image in a hundred, by a hash of its name, is val, another test"
@@ -127,13 +129,13 @@ _TABLE = (
             "test": Part(_WEB, 5_000, 0.3, fewer=True),
         },
         ("web_capfilt/images",), "that of each web page; captions BSD-3 (Salesforce)",
-        "https://github.com/salesforce/BLIP#pre-training-datasets-download (ccs_synthetic_filtered_large.json); fetch the urls, for example with img2dataset, and name each file in the field image",
-        note="about 14 million pairs, of which links have died: data.allow_missing leaves out and counts what could not be fetched; one image in 2,800 by a hash of its name is val, another test",
+        "https://github.com/salesforce/BLIP#pre-training-datasets-download (ccs_synthetic_filtered_large.json): img2dataset --url_list ccs_synthetic_filtered_large.json --input_format json --url_col url --caption_col caption --resize_mode no --output_format files --output_folder web_capfilt/images",
+        note="about 14 million pairs, of which links have died: data.allow_missing leaves out and counts what could not be fetched; pictures that were fetched in another way are named in the field image of annotations.json; one image in 2,800 by a hash of its url is val, another test",
     ),
     Release(
         "textcaps",
         {"train": Part(("textcaps/TextCaps_0.1_train.json", _OCR.format("train")), 109_765), "val": _TEXTCAPS_VAL, "test": _TEXTCAPS_VAL},
-        ("textvqa/train_images",), _CC_BY, "https://textvqa.org/textcaps/dataset; images and OCR tokens are TextVQA's",
+        _TEXTVQA, _CC_BY, "https://textvqa.org/textcaps/dataset; images and OCR tokens are TextVQA's",
         note=f"an example per caption in training, per image otherwise; {_NO_TEST}",
     ),
     Release("vqav2", _VQAV2, _COCO, _CC_BY, "https://visualqa.org/download.html", note=_NO_TEST),
@@ -147,7 +149,7 @@ _TABLE = (
             "test": Part(("ocrvqa/dataset.json",), 100_000, 0.02, ("ocrvqa/ocr_tokens.json",)),
         },
         ("ocrvqa/images",), "not stated; for research", "https://ocr-vqa.github.io",
-        note="pictures are <id>.jpg, or <id> with the ending of their URL; ocr_tokens.json, in the form of TextVQA's, is of your own making, without it no OCR tokens are given",
+        note="pictures are <id>.jpg, or <id> with the ending of their URL; ocr_tokens.json, in the form of TextVQA's, is of your own making (the hub's howard-hou/OCR-VQA has tokens, of a recogniser it does not name), without it no OCR tokens are given",
     ),
     Release("vqav2_qg", _VQAV2, _COCO, _CC_BY, "derived from vqav2", note="the most frequent answer is given, the question is asked for"),
     Release("okvqa_qg", _OKVQA, _COCO, _CC_BY, "derived from okvqa", note="as vqav2_qg"),
@@ -166,20 +168,20 @@ _TABLE = (
         "https://shannon.cs.illinois.edu/DenotationGraph (on request); Karpathy's caption_datasets.zip, or test.txt of https://github.com/BryanPlummer/flickr30k_entities",
         note="Karpathy's split, or the token file with the lists of flickr30k_entities",
     ),
-    Release("textvqa", {"test": Part(("textvqa/TextVQA_0.5.1_val.json", _OCR.format("val")), 5_000)}, ("textvqa/train_images",), _CC_BY, "https://textvqa.org/dataset", note="the paper examines on the validation set"),
+    Release("textvqa", {"test": Part(("textvqa/TextVQA_0.5.1_val.json", _OCR.format("val")), 5_000)}, _TEXTVQA, _CC_BY, "https://textvqa.org/dataset", note="the paper examines on the validation set"),
     Release("vizwiz", {"test": Part(("vizwiz/val.json",), 4_319)}, ("vizwiz/val",), _CC_BY, "https://vizwiz.org/tasks-and-datasets/vqa", note="the paper examines on test-dev (8,000), whose answers only EvalAI has; what can be scored here is the validation set"),
     Release("gqa", {"test": Part(("gqa/testdev_balanced_questions.json",), 12_578)}, ("gqa/images",), _CC_BY, "https://cs.stanford.edu/people/dorarad/gqa/download.html", note="balanced test-dev"),
     Release("vsr", {"val": Part(("vsr/dev.jsonl",), 340), "test": Part(("vsr/test.jsonl",), 1_222)}, ("vsr/images", "or", *_ANY_COCO), "Apache-2.0", "https://github.com/cambridgeltl/visual-spatial-reasoning (data/splits/zeroshot)", note="zero-shot split; its images are COCO's, so some may be in held-in training"),
     Release(
         "iconqa", {"val": Part(("iconqa/val/choose_txt",), 6_316), "test": Part(("iconqa/test/choose_txt",), 6_316)},
         ("iconqa/val/choose_txt", "iconqa/test/choose_txt"), "CC BY-NC-SA 4.0", "https://iconqa.github.io",
-        note="multi-text-choice: a folder per question, with data.json and image.png",
+        note="multi-text-choice: a folder per question, with data.json and image.png; what is in iconqa_data/iconqa of the archive goes to iconqa, problems.json and pid_splits.json are not read",
     ),
     Release("scienceqa", {"train": _science("train", 6_218), "val": _science("val", 2_097), "test": _science("test", 2_017)}, ("scienceqa/images/train", "scienceqa/images/val", "scienceqa/images/test"), "CC BY-NC-SA 4.0", "https://github.com/lupantech/ScienceQA", note="problems with an image context only; train is for fine-tuning"),
-    Release("hatefulmemes", {"test": Part(("hatefulmemes/dev_seen.jsonl", "hatefulmemes/dev_unseen.jsonl"), 1_040)}, ("hatefulmemes/img",), "Facebook's research licence", "https://ai.meta.com/tools/hatefulmemes", note="both validation files, 500 and 540; 400 memes are in both, so 640 are distinct"),
+    Release("hatefulmemes", {"test": Part(("hatefulmemes/dev_seen.jsonl", "hatefulmemes/dev_unseen.jsonl"), 1_040)}, ("hatefulmemes/img",), "Facebook's research licence", "https://ai.meta.com/tools/hatefulmemes", note="both validation files, 500 and 540; 400 memes are in both, so 640 are distinct; the files of fine-grained hateful memes will do, one label in each is another there"),
     Release("visdial", {"test": Part(("visdial/visdial_1.0_val.json",), 20_640, 0.0, ("visdial/visdial_1.0_val_dense_annotations.json",))}, ("visdial/VisualDialog_val2018",), _CC_BY, "https://visualdialog.org/data", note="2,064 dialogues of ten rounds; the images may be in held-in training, as the paper says"),
-    Release("msvd_qa", _video_qa("msvd_qa", 6_415, 13_157), ("msvd_qa/videos",), "MIT (questions); MSVD terms (videos)", "https://github.com/xudejing/video-question-answering; videos: https://www.cs.utexas.edu/~ml/clamp/videoDescription", note="candidates are the data.answer_vocabulary (1,000) most frequent training answers"),
-    Release("msrvtt_qa", _video_qa("msrvtt_qa", 12_278, 72_821), ("msrvtt_qa/videos",), "MIT (questions); MSR-VTT terms (videos)", "https://github.com/xudejing/video-question-answering; videos: MSR-VTT", note="candidates are the data.answer_vocabulary (1,000) most frequent training answers"),
+    Release("msvd_qa", _video_qa("msvd_qa", 6_415, 13_157), ("msvd_qa/videos",), "MIT (questions); MSVD terms (videos)", "https://github.com/xudejing/video-question-answering; videos: https://www.cs.utexas.edu/~ml/clamp/videoDescription", note="candidates are the data.answer_vocabulary (1,000) most frequent training answers, or those of the list of LAVIS or ClipBERT (answer: number) where it is there; videos are not read from archives"),
+    Release("msrvtt_qa", _video_qa("msrvtt_qa", 12_278, 72_821), ("msrvtt_qa/videos",), "MIT (questions); MSR-VTT terms (videos)", "https://github.com/xudejing/video-question-answering; videos: MSR-VTT", note="candidates are the data.answer_vocabulary (1,000) most frequent training answers, or those of the list of LAVIS or ClipBERT (answer: number) where it is there; videos are not read from archives"),
     Release("ivqa", {"val": Part(("ivqa/val.csv",), 2_000), "test": Part(("ivqa/test.csv",), 2_000)}, ("ivqa/videos",), "Apache-2.0 (annotations); YouTube terms (videos)", "https://github.com/antoyang/just-ask", note="videos/<video_id>.mp4 is the clip between start and end, already cut out"),
 )  # fmt: skip
 RELEASES: Mapping[str, Release] = {release.dataset: release for release in _TABLE}

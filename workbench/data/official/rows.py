@@ -24,7 +24,7 @@ class DataFault(ValueError):
 
 
 class NoPicture(DataFault):
-    """The picture of a record is not there, though nothing is wrong otherwise."""
+    """The picture of a record is not there or damaged, though nothing is wrong otherwise."""
 
 
 Note = Callable[[DataFault], None]
@@ -66,13 +66,13 @@ class Row:
         found = self.values.get(name)
         return "" if found is None else self.clean(found, name)
 
-    def texts(self, *names: str) -> tuple[str, ...]:
-        """A field's list of texts, of which one at least is not empty."""
+    def texts(self, *names: str, written: bool = False) -> tuple[str, ...]:
+        """A field's list of texts, of which one at least is not empty; as they were written, if so asked."""
         found = self.value(*names)
         if not isinstance(found, list):
             raise self.fault(f"the field {names[0]!r} has to be a list, not {short(found)}")
-        texts = tuple(self.clean(text, names[0]) for text in found)
-        if not any(texts):
+        texts = tuple((self.written if written else self.clean)(text, names[0]) for text in found)
+        if not any(text.strip() for text in texts):
             raise self.fault(f"the field {names[0]!r} is empty")
         return texts
 
@@ -108,13 +108,17 @@ class Row:
 
     def clean(self, found: Any, name: str) -> str:
         """Text without outer spaces and Windows line ends; whatever cannot be written as UTF-8 is refused."""
+        return self.written(found, name).replace("\r\n", "\n").replace("\r", "\n").strip()
+
+    def written(self, found: Any, name: str) -> str:
+        """Text as it was written; whatever cannot be written as UTF-8 is refused."""
         if not isinstance(found, str):
             raise self.fault(f"the field {name!r} has to be text, not {short(found)}")
         try:
             found.encode()
         except UnicodeEncodeError:
             raise self.fault(f"the field {name!r} holds half a surrogate pair") from None
-        return found.replace("\r\n", "\n").replace("\r", "\n").strip()
+        return found
 
 
 def made(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO, Protocol, TypeVar
 
 import ijson
 
@@ -60,6 +60,13 @@ def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
+class Readable(Protocol):
+    """What a parser reads from."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """The next bytes, at most so many."""
+
+
 class Watched:
     """A JSON file, looked at while a parser reads it: does a key on the path to its records come twice?
 
@@ -67,7 +74,7 @@ class Watched:
         prefix: of the records, as in ijson: ``data.dialogs.item``.
     """
 
-    def __init__(self, stream: BinaryIO, prefix: str) -> None:
+    def __init__(self, stream: Readable, prefix: str) -> None:
         self.keys = prefix.split(".")[:-1]
         self.suspicious = False  # the name may belong to other objects as well: `repeated` decides
         self._stream, self._rest, self._seen = stream, b"", Counter[bytes]()

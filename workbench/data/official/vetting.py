@@ -3,36 +3,39 @@
 from __future__ import annotations
 
 import importlib
+import os
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
+from PIL import Image
+
 from workbench.data import images
+from workbench.data.official import video
 from workbench.data.official.lookup import Seen
-from workbench.data.official.pictures import source_of
+from workbench.data.official.pictures import UNREADABLE, source_of, video_of
 from workbench.data.official.releases import RELEASES, file_of
 from workbench.data.official.rows import DataFault, NoPicture, Note, refuse
 from workbench.data.official.video_qa import RANKED, VOCABULARY
 from workbench.records import Example, Split
 
 Read = Callable[..., Iterator[Example]]
+_RECENT = 4096  # pictures of which it is known whether they can be decoded
 
 
 def examples(
-    root: Path, dataset: str, split: Split, lacking: Note = refuse, vocabulary: int = VOCABULARY
+    root: Path, dataset: str, split: Split, note: Note = refuse, vocabulary: int = VOCABULARY
 ) -> Iterator[Example]:
     """The examples of an official split, each with a name of its own, an answer and its picture.
 
     Args:
-        lacking: hears of every picture that is not there; by default that ends the reading.
+        note: hears of every example of which that does not hold; by default the first ends the reading.
         vocabulary: how many answers the video sets rank.
 
     Raises:
-        DataFault: for the first of which that does not hold.
+        DataFault: from `note`; and for a file that cannot be read on.
     """
-
-    def note(fault: DataFault) -> None:
-        (lacking if isinstance(fault, NoPicture) else refuse)(fault)
-
     for example in read(root, dataset, split, note, vocabulary):
         fault = without_picture(root, example)
         if fault is None:
@@ -62,9 +65,72 @@ def without_picture(root: Path, example: Example) -> DataFault | None:
             if not images.holds(root, source, own=True):
                 remedy = "put it there, or get its archive again"
                 return NoPicture(source, f"the picture of {example.example_id}", "is missing", remedy)
-        except images.ImageError as error:
+        except (images.ImageError, *UNREADABLE) as error:
             remedy = "correct the folder of its pictures"
             return DataFault(source, f"the picture of {example.example_id}", str(error), remedy)
+    return None
+
+
+def opened(root: Path, example: Example, source: str) -> Image.Image | None:
+    """A picture of an example, decoded; None for a video, of which the frames could be.
+
+    Raises:
+        NoPicture: for one that is damaged, or a single pixel, which shops serve for a picture they lack.
+    """
+    place = f"the picture of {example.example_id}"
+    try:
+        if video_of(example.images[0]):
+            video.frames(root, source)
+            return None
+        picture = images.open_image(root, source, own=True)
+    except (images.ImageError, *UNREADABLE) as error:
+        raise NoPicture(source, place, str(error), "get it again") from error
+    except DataFault as fault:
+        raise NoPicture(*fault.args) from fault
+    if picture.size == (1, 1):
+        raise NoPicture(source, place, "is a single pixel, in place of a picture", "get it again")
+    return picture
+
+
+def whole(root: Path, examples: Iterator[Example], note: Note, videos: bool) -> Iterator[Example]:
+    """The examples whose pictures can be decoded, in their order; pictures are decoded side by side.
+
+    Args:
+        note: hears of the others.
+        videos: whether videos are decoded as well.
+    """
+    workers = os.cpu_count() or 1
+    recent: dict[str, Future[NoPicture | None]] = {}  # of a picture, most files have all questions together
+    waiting: deque[tuple[Example, list[Future[NoPicture | None]]]] = deque()
+
+    def sound() -> Iterator[Example]:
+        example, looks = waiting.popleft()
+        fault = next(filter(None, (look.result() for look in looks)), None)
+        if fault is None:
+            yield example
+        else:
+            note(fault)
+
+    with ThreadPoolExecutor(workers) as pool:
+        for example in examples:
+            sources = [source_of(ref) for ref in example.images if videos or not video_of(ref)]
+            for source in dict.fromkeys(sources):
+                if source not in recent:
+                    recent[source] = pool.submit(_damage, root, example, source)
+            waiting.append((example, [recent[source] for source in dict.fromkeys(sources)]))
+            while len(recent) > _RECENT:
+                del recent[next(iter(recent))]
+            if len(waiting) > 4 * workers:
+                yield from sound()
+        while waiting:
+            yield from sound()
+
+
+def _damage(root: Path, example: Example, source: str) -> NoPicture | None:
+    try:
+        opened(root, example, source)
+    except NoPicture as fault:
+        return fault
     return None
 
 

@@ -1,4 +1,4 @@
-"""Frames of a video through PyAV (the extra `official`): four, evenly spaced, as LAVIS examines."""
+"""Frames of a video through PyAV (the extra `official`): four, evenly spaced."""
 
 from __future__ import annotations
 
@@ -22,12 +22,18 @@ WHOLE = 0.95  # of the frames that the file's head promises: indices of old AVI 
 LONG = 0.9  # of the seconds that it promises: its sound may end later than its pictures
 MICROSECONDS = 1_000_000  # in a second: PyAV's unit of a container's duration
 _AGAIN = "get the video again"
+# a playlist of other files, in the root or out of it, is no video
+_READ = {
+    "format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,avi,matroska,webm,mpeg,mpegts,flv,asf",
+    "protocol_whitelist": "file",
+}
 
 
 def frames(root: Path, video: str, count: int = FRAMES) -> list[Image.Image]:
     """RGB frames number floor(k * n / count) of the n there are, for k = 0 ... count - 1.
 
-    LAVIS's `uniform` sampling (processors/alpro_processors.py). A video with fewer frames than `count`
+    LAVIS's `uniform` sampling, the default of `load_video` (datasets/data_utils.py); its ALPRO processors ask
+    for head and tail instead, frames 0, n / 3, 2n / 3 and the last. A video with fewer frames than `count`
     repeats some.
 
     Raises:
@@ -36,9 +42,9 @@ def frames(root: Path, video: str, count: int = FRAMES) -> list[Image.Image]:
     av = extra("av")
     path = inside(root, video)
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(path), options=_READ) as container:
             total = _length(container, video)
-        with av.open(str(path)) as container:
+        with av.open(str(path), options=_READ) as container:
             wanted = {k * total // count for k in range(count)}
             shown: dict[int, Image.Image] = {}
             for number, frame in enumerate(_decoded(container)):
@@ -86,24 +92,33 @@ def _code() -> str:
 
 
 def _length(container: Any, video: str) -> int:
-    """The number of frames, counted without decoding."""
+    """The number of frames that are shown, counted without decoding.
+
+    An AVI may leave out frames, and an MP4 hold some that its edit list cuts off: both are whole.
+    """
     if not container.streams.video:
         raise DataFault(video, "", "holds no video stream", _AGAIN)
     stream = container.streams.video[0]
+    if stream.codec_context is None:
+        raise DataFault(video, "", "holds a video stream that nothing here decodes", _AGAIN)
     if stream.width * stream.height > LARGEST_PICTURE:
         size = f"{stream.width} x {stream.height}"
         raise DataFault(video, "", f"has frames of {size} pixels", f"scale it below {LARGEST_PICTURE}")
-    packets = [(packet.pts, packet.duration or 0) for packet in container.demux(stream) if packet.size > 0]
-    total = len(packets)
-    if not total or total < WHOLE * stream.frames:
-        promised = f" of {stream.frames}" if stream.frames else ""
-        raise DataFault(video, "", f"is cut off: it holds {total}{promised} frames", _AGAIN)
+    packets = [
+        (packet.pts, packet.duration or 0, packet.is_discard)
+        for packet in container.demux(stream)
+        if packet.size > 0
+    ]
+    ends = [pts + length for pts, length, _ in packets if pts is not None]
+    shown = float(max(ends, default=0) * stream.time_base)
     seconds = container.duration / MICROSECONDS if container.duration else 0
-    last = max((pts + length for pts, length in packets if pts is not None), default=0)
-    shown = float(last * stream.time_base)
-    if not stream.frames and shown < LONG * seconds:  # Matroska and WebM promise seconds only
-        raise DataFault(video, "", f"is cut off: it ends at {shown:.1f} of {seconds:.1f} seconds", _AGAIN)
-    return total
+    # Matroska and WebM promise seconds only
+    lasts = shown >= LONG * seconds if seconds else not stream.frames
+    if not packets or not (lasts or 0 < WHOLE * stream.frames <= len(packets)):
+        number = f"{len(packets)}{f' of {stream.frames}' if stream.frames else ''} frames"
+        until = f", until {shown:.1f} of {seconds:.1f} seconds" if seconds else ""
+        raise DataFault(video, "", f"is cut off: it holds {number}{until}", _AGAIN)
+    return sum(not cut for _, _, cut in packets)
 
 
 def _decoded(container: Any) -> Iterator[Any]:

@@ -8,8 +8,8 @@ from pathlib import Path
 from workbench.config import Data
 from workbench.data.candidates import answer_vocabulary
 from workbench.data.official.pictures import clip
-from workbench.data.official.reading import table_rows, text_lines
-from workbench.data.official.releases import file_of
+from workbench.data.official.reading import json_object, table_rows, text_lines
+from workbench.data.official.releases import ANSWERS, chosen, file_of
 from workbench.data.official.rows import DataFault, Note, Row, made
 from workbench.records import Example, Split
 
@@ -23,12 +23,24 @@ def vocabulary(root: Path, file: str, size: int) -> tuple[str, ...]:
     Raises:
         DataFault: when there are not so many.
     """
-    answers = [row.text("answer") for row in table_rows(root, file)]
+    answers = filter(None, (row.optional("answer") for row in table_rows(root, file)))
     try:
         return answer_vocabulary(answers, size)
     except ValueError as error:
         remedy = "get the whole file, or change data.answer_vocabulary"
         raise DataFault(file, "", f"holds too few answers ({error})", remedy) from error
+
+
+def listed(root: Path, file: str) -> tuple[str, ...]:
+    """The answers of a list ``{"dog": 0, ...}`` by their numbers; none where there is no list.
+
+    LAVIS' for MSVD-QA has 2,423 (issue 333): all answers there are, those of the test among them.
+    """
+    if not (root / file).exists():
+        return ()
+    row = json_object(root, file)
+    numbers = {answer: row.index(answer, len(row.values)) for answer in row.values}
+    return tuple(sorted(numbers, key=numbers.__getitem__))
 
 
 def names(root: Path, file: str) -> dict[str, str]:
@@ -52,7 +64,8 @@ def examples(
         stem: what stands before the number of a video in the name of its file.
         size: of the vocabulary that is ranked.
     """
-    candidates = vocabulary(root, file_of(root, dataset, split, 1), size)
+    candidates = listed(root, chosen(root, ANSWERS.format(dataset)))
+    candidates = candidates or vocabulary(root, file_of(root, dataset, split, 1), size)
     known = names(root, f"{dataset}/youtube_mapping.txt")
 
     def make(row: Row) -> Iterator[Example]:

@@ -15,9 +15,13 @@ from workbench.records import Example, Split
 
 
 def answers(row: Row) -> tuple[str, ...]:
-    """What the annotators answered, in their order; how sure they were does not count, as officially."""
-    found = tuple(answer.optional("answer") for answer in row.rows("answers"))
-    if not any(found):
+    """What the annotators answered, in their order; how sure they were does not count, as officially.
+
+    As they wrote it, empty or with blanks around it: official programs compare so.
+    """
+    rows = row.rows("answers")
+    found = tuple(answer.written(answer.values.get("answer") or "", "answer") for answer in rows)
+    if not any(answer.strip() for answer in found):
         raise row.fault("has no answer that is not empty")
     return found
 
@@ -36,12 +40,15 @@ def examples(dataset: str, split: Split, root: Path, note: Note) -> Iterator[Exa
             raise row.fault(problem, "get both files of one release")
         place, values = found[0]
         image_id, picture = coco(root, row.number("image_id"), row)
+        said = answers(Row(annotations, place, values))
+        if split == "train":  # to say nothing is not learnt
+            said = tuple(filter(None, (answer.strip() for answer in said)))
         yield Example(
             dataset=dataset,
             example_id=f"{dataset}_{number}",
             image_id=image_id,
             images=(picture,),
-            references=answers(Row(annotations, place, values)),
+            references=said,
             fields={"question": row.text("question")},
         )
 

@@ -59,6 +59,7 @@ def write(config: Config, entries: Sequence[Entry], root: Path, out: Path, worke
         "datasets": sizes,
         "shared_images": shared_images(building, sizes),
         "missing_pictures": {name: n for name, n in _noted(parts, states, "missing") if n},
+        "faulty_records": {name: faults for name, faults in _noted(parts, states, "faulty") if faults},
         "answers_covered": dict(_noted(parts, states, "covers")),
         "files": {name: file_sha256(building / name) for name in written},
     }

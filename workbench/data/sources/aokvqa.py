@@ -71,7 +71,7 @@ def official(split: Split, root: Path, note: Note = refuse) -> Iterator[Example]
             fields={
                 "question": row.text("question"),
                 "options": lettered(choices, row),
-                "direct_answers": json.dumps(row.texts("direct_answers"), ensure_ascii=False),
+                "direct_answers": json.dumps(row.texts("direct_answers", written=True), ensure_ascii=False),
                 # official scoring of direct answers leaves these questions out
                 "difficult_direct_answer": "yes" if hard else "no",
             },

@@ -42,7 +42,7 @@ def official(split: Split, root: Path, note: Note = refuse) -> Iterator[Example]
         if row.number("split") != SPLITS[split]:
             return
         book = row.place.removeprefix("record ").strip("'")
-        ending = PurePosixPath(urlsplit(row.text("imageURL")).path).suffix or ".jpg"
+        ending = PurePosixPath(urlsplit(row.optional("imageURL")).path).suffix or ".jpg"
         if not book.isalnum() or not ending[1:].isalnum():
             raise row.fault("its name or the ending of its URL is none of a file", "correct the record")
         picture = found(root, row, f"ocrvqa/images/{book}.jpg", f"ocrvqa/images/{book}{ending}")

@@ -11,7 +11,7 @@ from workbench.data.micro.pools import Item, item, scene_id
 from workbench.data.micro.sampling import draw_scene, stream
 from workbench.data.official.lookup import Seen
 from workbench.data.official.ocr import Tokens
-from workbench.data.official.pictures import below
+from workbench.data.official.pictures import textvqa
 from workbench.data.official.reading import json_rows
 from workbench.data.official.releases import file_of
 from workbench.data.official.rows import Note, Row, made, refuse
@@ -41,7 +41,7 @@ def official(split: Split, root: Path, note: Note = refuse) -> Iterator[Example]
             dataset="textcaps",
             example_id=f"textcaps_{split}_{number}" if split == "train" else f"textcaps_{image}",
             image_id=f"openimages/{image}",
-            images=(below(root, "textvqa/train_images", f"{image}.jpg", row),),
+            images=(textvqa(root, image, row),),
             references=(row.text("caption_str"),) if split == "train" else row.texts("reference_strs"),
             fields={"ocr": tokens.of(image)},
         )

@@ -10,7 +10,7 @@ from workbench.data.micro.pools import Item, item, scene_id
 from workbench.data.micro.questions import questions
 from workbench.data.micro.sampling import draw_scene, stream
 from workbench.data.official.ocr import Tokens
-from workbench.data.official.pictures import below
+from workbench.data.official.pictures import textvqa
 from workbench.data.official.reading import json_rows
 from workbench.data.official.releases import file_of
 from workbench.data.official.rows import Note, Row, made, refuse
@@ -38,7 +38,7 @@ def official(split: Split, root: Path, note: Note = refuse) -> Iterator[Example]
             dataset="textvqa",
             example_id=f"textvqa_{row.name('question_id')}",
             image_id=f"openimages/{image}",
-            images=(below(root, "textvqa/train_images", f"{image}.jpg", row),),
+            images=(textvqa(root, image, row),),
             references=row.texts("answers"),
             fields={"question": row.text("question"), "ocr": tokens.of(image)},
         )

@@ -47,7 +47,7 @@ def official(split: Split, root: Path, note: Note = refuse) -> Iterator[Example]
     def make(row: Row) -> Iterator[Example]:
         number = row.number("image_id")
         picture = below(root, FOLDER, f"{FOLDER.rpartition('/')[2]}_{number:012d}.jpg", row)
-        history = f"{row.text('caption')}."
+        history = _ended(row.text("caption"), ".")
         for turn, talk in enumerate(row.rows("dialog"), 1):
             options = talk.value("answer_options")
             if not isinstance(options, list) or not all(isinstance(option, int) for option in options):
@@ -71,9 +71,15 @@ def official(split: Split, root: Path, note: Note = refuse) -> Iterator[Example]
                 fields=fields,
                 candidates=candidates,
             )
-            history += f" {question}? {said(talk, 'answers', talk.number('answer'))}."
+            answer = said(talk, "answers", talk.number("answer"))
+            history += f" {_ended(question, '?')} {_ended(answer, '.')}"
 
     yield from made(json_rows(root, file, "data.dialogs.item"), make, note)
+
+
+def _ended(text: str, mark: str) -> str:
+    """A sentence with a mark at its end; most of the file's have none."""
+    return text if text.endswith((".", "?", "!")) else text + mark
 
 
 def _relevance(root: Path) -> Iterator[tuple[str, list[float]]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from workbench.data.micro.sampling import KNOWN, draw_scene, pick, stream
 from workbench.data.micro.scene import COLOURS
 from workbench.data.official.carving import carved
 from workbench.data.official.pictures import below
-from workbench.data.official.reading import table_rows
+from workbench.data.official.reading import parquet_rows, table_rows
 from workbench.data.official.releases import file_of
 from workbench.data.official.rows import NoPicture, Note, Row, made, refuse
 from workbench.records import Example, Split
@@ -46,23 +46,36 @@ def noisy(text: str, rng: np.random.Generator) -> str:
 
 
 def official(split: Split, root: Path, note: Note = refuse) -> Iterator[Example]:
-    """BLIP's file: one example per image and caption; records need the field ``image``."""
+    """One example per image and caption.
+
+    From BLIP's file, whose records need the field ``image``, or from what img2dataset made of it: tables
+    <shard>.parquet beside folders <shard>. The url says of which split a picture is, so that it is of the
+    same one whatever its file is called.
+    """
+    file = file_of(root, "web_capfilt", split)
+    fetched = (root / file).is_dir()
 
     def make(row: Row) -> Iterator[Example]:
-        if row.values.get("image") is None:
-            if split != "train":  # of which split it would be nobody can say; it is named once
-                return
-            remedy = "fetch the pictures and name their files in the field image, or set data.allow_missing"
-            raise NoPicture(row.file, row.place, "names no image file, only a url", remedy)
-        name = row.text("image")
-        if carved(name, ONE_IN) == split:
-            number = int(row.place.split()[-1])
-            yield Example(
-                dataset="web_capfilt",
-                example_id=f"web_capfilt_{number:09d}",
-                image_id=f"web_capfilt/{name}",
-                images=(below(root, "web_capfilt/images", name, row),),
-                references=(row.text("caption"),),
-            )
+        if carved(row.optional("url") or row.text("image"), ONE_IN) != split:
+            return
+        name = _fetched(row) if fetched else row.optional("image")
+        if not name:
+            remedy = "fetch it with img2dataset, or name its file in the field image"
+            raise NoPicture(row.file, row.place, "has a url and no image file", remedy)
+        number = row.text("key") if fetched else f"{int(row.place.split()[-1]):09d}"
+        yield Example(
+            dataset="web_capfilt",
+            example_id=f"web_capfilt_{number}",
+            image_id=f"web_capfilt/{name}",
+            images=(below(root, "web_capfilt/images", name, row),),
+            references=(row.text("caption"),),
+        )
 
-    yield from made(table_rows(root, file_of(root, "web_capfilt", split)), make, note)
+    yield from made(parquet_rows(root, file) if fetched else table_rows(root, file), make, note)
+
+
+def _fetched(row: Row) -> str:
+    """The name that img2dataset gave to a picture, "" for one that it could not fetch."""
+    if row.optional("status") not in ("", "success"):
+        return ""
+    return f"{PurePosixPath(row.file).stem}/{row.text('key')}.jpg"
