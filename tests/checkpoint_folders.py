@@ -28,6 +28,9 @@ from transformers import (
     ViTModel,
 )
 
+from workbench.model.checkpoint import assemble
+from workbench.model.sources import read
+
 PIXELS = {"image_mean": [0.4, 0.5, 0.6], "image_std": [0.2, 0.3, 0.4], "resample": 3}
 
 
@@ -193,6 +196,17 @@ def t5(folder: Path) -> T5ForConditionalGeneration:
     model.save_pretrained(folder)
     letters(folder, "t5")
     return model
+
+
+def make(root: Path, *sources: str, allow_pickle: bool = False) -> dict[str, Any]:
+    """A start below `root` of the sources, and the account of it."""
+    parts = [read(name, root, allow_pickle) for name in sources]
+    return assemble(parts, tiny.QUERIES, root / "start")
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    """What plain transformers finds in a folder."""
+    return InstructBlipForConditionalGeneration.from_pretrained(folder).state_dict()
 
 
 def lavis(model: InstructBlipForConditionalGeneration, family: tiny.Family) -> dict[str, torch.Tensor]:

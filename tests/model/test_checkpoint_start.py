@@ -11,6 +11,7 @@ import pytest
 import small_world
 import tiny
 import torch
+from checkpoint_folders import make, weights
 from safetensors.torch import load_file, save_file
 from transformers import InstructBlipForConditionalGeneration, InstructBlipProcessor
 
@@ -28,15 +29,6 @@ from workbench.model.sources import read
 from workbench.stages import start
 
 FAMILIES = tiny.FAMILIES
-
-
-def make(root: Path, *sources: str, allow_pickle: bool = False) -> dict:
-    parts = [read(name, root, allow_pickle) for name in sources]
-    return assemble(parts, tiny.QUERIES, root / "start")
-
-
-def weights(folder: Path) -> dict[str, torch.Tensor]:
-    return InstructBlipForConditionalGeneration.from_pretrained(folder).state_dict()
 
 
 def same(one: dict[str, torch.Tensor], two: dict[str, torch.Tensor]) -> bool:
@@ -261,7 +253,7 @@ def offline(monkeypatch, tmp_path):
 def test_a_hub_id_that_is_not_here_while_offline_is_one_sentence(offline, tmp_path):
     with pytest.raises(ModelError, match=r"Salesforce/no-such at 1234 is not in the hub's cache .* unset it"):
         read("Salesforce/no-such@1234", tmp_path, False)
-    for name in ("no/such/folder", "missing.pth", "nothing"):
+    for name in ("no/such/folder", "missing.pth", "nothing", "a/b@../c", "a/b@refs/../c"):
         with pytest.raises(ModelError, match="no file, folder or hub id"):
             read(name, tmp_path, False)
 
@@ -272,17 +264,22 @@ def test_a_cached_hub_id_is_read_offline_and_its_commit_recorded(offline, tmp_pa
     made.whole(place / "snapshots" / commit, "t5")
     (place / "refs").mkdir()
     (place / "refs/main").write_text(commit)
-    for name in ("Salesforce/instructblip-tiny", f"Salesforce/instructblip-tiny@{commit}"):
+    proposed = place / "refs/refs/pr"  # where the hub's cache keeps a branch of that name
+    proposed.mkdir(parents=True)
+    (proposed / "3").write_text(commit)
+    for revision in ("", f"@{commit}", "@main", "@refs/pr/3"):
+        name = f"Salesforce/instructblip-tiny{revision}"
         assert make(tmp_path, name)["sources"][0]["revision"] == commit
 
 
-def test_a_start_that_is_made_again_is_of_the_same_commit(offline, tmp_path, capsys):
+@pytest.mark.parametrize("branch", ["", "@main"])
+def test_a_start_that_is_made_again_is_of_the_same_commit(branch, offline, tmp_path, capsys):
     first, newest = "a" * 40, "b" * 40
     place = offline / "models--Salesforce--instructblip-tiny"
     for seed, commit in enumerate((first, newest)):
         made.whole(place / "snapshots" / commit, "t5", seed=seed)
     (place / "refs").mkdir()
-    wanted = {"model.start": "made", "model.checkpoint": ["Salesforce/instructblip-tiny"]}
+    wanted = {"model.start": "made", "model.checkpoint": [f"Salesforce/instructblip-tiny{branch}"]}
     config = changed(small_world.CONFIG, wanted | {"model.num_query_tokens": tiny.QUERIES})
 
     def commit_of_a_start(main):

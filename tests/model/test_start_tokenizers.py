@@ -14,6 +14,7 @@ from transformers import AutoConfig, InstructBlipForConditionalGeneration, Instr
 from workbench.config import Model
 from workbench.data.tokens import Tokenizers
 from workbench.model.checkpoint import assemble
+from workbench.model.folder import ModelError
 from workbench.model.instructblip import InstructBlip
 from workbench.model.sources import read
 
@@ -119,3 +120,14 @@ def test_opt_ends_its_answers_as_it_was_trained(tmp_path):
     folder = tmp_path / "start/blip2-llama"
     assert AutoConfig.from_pretrained(folder).text_config.eos_token_id == 50
     assert Tokenizers.load(folder).target_ids("a")[-1] == 50
+
+
+@pytest.mark.parametrize(
+    ("sources", "remedy"),
+    [(("blip2",), "put google-bert/bert-base-uncased first in the list"), (("bert",), "into the list")],
+)
+def test_the_remedy_for_a_tokenizer_that_is_lacking_says_where_it_goes(sources, remedy, tmp_path):
+    made.blip2(tmp_path / "blip2", "t5")
+    made.bert(tmp_path / "bert")
+    with pytest.raises(ModelError, match=remedy):
+        make(tmp_path, *sources)

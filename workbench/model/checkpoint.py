@@ -35,6 +35,8 @@ SEED = 2023  # of what is drawn: the same start whoever makes it
 BLIPS = ("instructblip", "blip-2", STAGE_ONE, "lavis", "trained")
 _GONE = {"language": ("language_model.", "language_projection."), "vision": ("vision_model.",)}
 _QFORMER = ("qformer.", "query_tokens", "language_projection.")
+_SECTION = {"vision": "vision_config", "language": "text_config", "bert": "qformer_config"}
+_PROJECTION = "language_projection.weight"
 
 
 def assemble(parts: Sequence[Part], queries: int, target: Path) -> dict[str, Any]:
@@ -44,8 +46,8 @@ def assemble(parts: Sequence[Part], queries: int, target: Path) -> dict[str, Any
         queries: how many query tokens a model from scratch gets; others keep theirs.
 
     Returns:
-        The account: family, for each source its revision, checksums and the weights it gave, and the
-        lists `drawn`, `unexpected` and `spare`.
+        The account: family, for each source its revision, checksums and the weights it gave, the sources
+        of the Q-Former's text path, and the lists `drawn`, `unexpected` and `spare`.
 
     Raises:
         ModelError: when parts are missing or do not fit together.
@@ -59,6 +61,7 @@ def assemble(parts: Sequence[Part], queries: int, target: Path) -> dict[str, Any
     wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     unexpected = sorted(state.keys() - wanted.keys())
     state = {name: tensor for name, tensor in state.items() if name in wanted}
+    giver = {name: giver[name] for name in state}
     absent = wanted.keys() - state.keys()
     drawn = _drawn(parts, sorted(absent - tied), wanted)
     state |= drawn
@@ -75,10 +78,11 @@ def assemble(parts: Sequence[Part], queries: int, target: Path) -> dict[str, Any
     _write(model, language, reader, _pixels(parts, config), target, family)
     return {
         "family": family,
+        "text_path": list(dict.fromkeys(giver[name] for name in giver if TEXT_PATH.match(name))),
         "drawn": sorted(drawn),
         "unexpected": unexpected,
         "spare": [name for part in parts for name in part.spare],
-        "sources": [_account(part, giver) for part in parts],
+        "sources": [_account(part, giver, unexpected) for part in parts],
     }
 
 
@@ -87,16 +91,47 @@ def _merged(parts: Sequence[Part]) -> tuple[State, dict[str, str]]:
 
     A language model or vision encoder on its own takes the place of an earlier one whole, and the
     projection into an earlier language model goes with it.
+
+    Raises:
+        ModelError: when a source would undo what one before it was trained to.
     """
     state: State = {}
-    giver: dict[str, str] = {}
+    giver: dict[str, Part] = {}
+    lost = None  # the sentence about a projection, which a later source may still make good
     for part in parts:
+        taught = next((giver[n] for n in state if n.startswith("qformer.") and giver[n].kind != "bert"), None)
+        if part.kind == "bert" and taught:
+            raise ModelError(
+                f"{part.name} would go over the Q-Former of {taught.name}: a BERT is what one begins as; "
+                "put it first in model.checkpoint"
+            )
+        lost = _lost(part, giver[_PROJECTION], state) if _PROJECTION in state else lost
         state = {
             name: tensor for name, tensor in state.items() if not name.startswith(_GONE.get(part.kind, ()))
         }
         state |= part.state
-        giver |= dict.fromkeys(part.state, part.name)
-    return state, {name: giver[name] for name in state}
+        giver |= dict.fromkeys(part.state, part)
+    if lost and _PROJECTION not in state:
+        raise ModelError(lost)
+    return state, {name: giver[name].name for name in state}
+
+
+def _lost(part: Part, giver: Part, state: State) -> str | None:
+    """What to say when a language model comes after the projection that was trained into it.
+
+    A file's projection is taken to be into any model of its width; a BLIP's, which has a language model of
+    its own, into one of the same type as well.
+    """
+    language: Any = part.config
+    own = getattr(giver.config, "text_config", language)
+    if part.kind != "language" or own.model_type != language.model_type:
+        return None
+    if len(state[_PROJECTION]) != language.hidden_size:
+        return None
+    return (
+        f"{part.name} would throw away the projection into a language model that {giver.name} gives; "
+        f"name {part.name} ahead of {giver.name} in model.checkpoint, or leave it out"
+    )
 
 
 def _config(
@@ -106,20 +141,14 @@ def _config(
 
     `language` and `state` may get a token <image>.
     """
-    vision = _last(parts, "vision", "vision_config")
-    text = _last(parts, "language", "text_config")
-    if vision is None or text is None:
-        lacks = "vision encoder" if vision is None else "language model"
-        raise ModelError(
-            f"no source of model.checkpoint has a {lacks}; name one that does, by folder or hub id"
-        )
+    vision, text = _needed(parts, "vision"), _needed(parts, "language")
     of_lavis = any(part.kind == "lavis" for part in parts)
     if not text.is_encoder_decoder and of_lavis:
         # LAVIS trained its Vicunas with </s> where Llama has <s>; with the latter they answer badly
         language.bos_token = language.eos_token
     start_tokenizers.end_as_configured(language, text)
     image = start_tokenizers.placeholder(language, text.vocab_size, state)
-    given = _last(parts, "bert", "qformer_config")
+    given = next((config for _, config in _known(parts, "bert")), None)
     shared = (
         "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "hidden_act",
         "hidden_dropout_prob", "attention_probs_dropout_prob", "max_position_embeddings", "layer_norm_eps",
@@ -130,14 +159,11 @@ def _config(
     rows = reading_words if words is None else len(words)
     if rows < reading_words:
         raise ModelError(f"the Q-Former's tokenizer has {reading_words} tokens, its embeddings only {rows}")
-    ids = {name: getattr(language, name) for name in ("pad_token_id", "eos_token_id", "bos_token_id")}
-    fields = text.to_dict() | UNNAMED | {name: value for name, value in ids.items() if value is not None}
-    fields["vocab_size"] = max(text.vocab_size, image + 1)
+    fields = _spoken(text, language, image)
     if of_lavis and fields.get("dense_act_fn") == "gelu_new":
         fields["dense_act_fn"] = "gelu"  # LAVIS trained around a FLAN-T5 that it had given this activation
-    if text.is_encoder_decoder and fields.get("decoder_start_token_id") is None:
-        fields["decoder_start_token_id"] = fields["pad_token_id"]
     tokens = state.get("query_tokens")
+    unaware: dict[str, Any] = {} if _reads(parts) else {"reads_instruction": False}  # as InstructBlip says it
     return InstructBlipConfig(
         vision_config=InstructBlipVisionConfig(
             **{k: v for k, v in vision.to_dict().items() if k != "model_type"} | UNNAMED
@@ -146,13 +172,47 @@ def _config(
         text_config=fields,
         num_query_tokens=queries if tokens is None else tokens.shape[1],
         image_token_index=image,
+        **unaware,
     )
 
 
-def _last(parts: Sequence[Part], kind: str, section: str) -> PreTrainedConfig | None:
-    known = [part for part in parts if not (part.kind == STAGE_ONE and kind == "language")]
+def _known(parts: Sequence[Part], kind: str) -> list[tuple[Part, PreTrainedConfig]]:
+    """The sources that know how a part is built, with their configuration of it; the first one decides."""
+    known = [part for part in parts[::-1] if not (part.kind == STAGE_ONE and kind == "language")]
+    section = _SECTION[kind]
     found = [part.config if part.kind == kind else getattr(part.config, section, None) for part in known]
-    return next((config for config in found[::-1] if config is not None), None)
+    return [(part, config) for part, config in zip(known, found, strict=True) if config is not None]
+
+
+def _needed(parts: Sequence[Part], kind: str) -> PreTrainedConfig:
+    for _, config in _known(parts, kind):
+        return config
+    what = {"vision": "vision encoder", "language": "language model"}[kind]
+    for part in parts:
+        if any(name.startswith(f"{kind}_model.") for name in part.state):
+            raise ModelError(
+                f"{part.name} has weights of a {what} but no config.json; name a folder or hub id that has "
+                "one (Salesforce/instructblip-..., Salesforce/blip2-...) ahead of it in model.checkpoint"
+            )
+    raise ModelError(f"no source of model.checkpoint has a {what}; name one that does, by folder or hub id")
+
+
+def _spoken(text: PreTrainedConfig, language: PreTrainedTokenizerBase, image: int) -> dict[str, Any]:
+    """The language model's configuration with its tokenizer's special tokens and a row for <image>."""
+    ids = {name: getattr(language, name) for name in ("pad_token_id", "eos_token_id", "bos_token_id")}
+    fields = text.to_dict() | UNNAMED | {name: value for name, value in ids.items() if value is not None}
+    fields["vocab_size"] = max(text.vocab_size, image + 1)
+    if text.is_encoder_decoder and fields.get("decoder_start_token_id") is None:
+        fields["decoder_start_token_id"] = fields["pad_token_id"]
+    return fields
+
+
+def _reads(parts: Sequence[Part]) -> bool:
+    """False where the Q-Former was last tuned by us without its text path, which no longer fits it."""
+    givers = [part for part in parts if any(name.startswith("qformer.") for name in part.state)]
+    if givers and givers[-1].kind == "trained":
+        return any(TEXT_PATH.match(name) for name in givers[-1].state)
+    return not givers or getattr(givers[-1].config, "reads_instruction", True) is not False
 
 
 def _drawn(parts: Sequence[Part], missing: Sequence[str], shapes: dict[str, tuple[int, ...]]) -> State:
@@ -185,15 +245,17 @@ def _fresh(name: str, shape: tuple[int, ...], draw: torch.Generator) -> Tensor:
 
 
 def _pixels(parts: Sequence[Part], config: InstructBlipConfig) -> dict[str, Any]:
-    """preprocessor_config.json: pictures squashed to the encoder's size, its own mean and deviation."""
-    known = [
-        preprocessing(part.folder)
-        for part in parts
-        if part.folder and part.kind in ("vision", "instructblip", "blip-2", STAGE_ONE)
-    ]
-    found = next((fields for fields in known[::-1] if fields), None)
+    """preprocessor_config.json: pictures squashed to the encoder's size, its own mean and deviation.
+
+    They are of the source whose encoder it is; a file over that, of LAVIS or ours, is of the same encoder.
+    """
+    encoder, _ = _known(parts, "vision")[0]
+    found = preprocessing(encoder.folder) if encoder.folder else None
     if found is None:
-        raise ModelError("no source says how its pictures are normalised; add its preprocessor_config.json")
+        raise ModelError(
+            f"{encoder.name} gives the vision encoder and does not say how its pictures are normalised; "
+            "add its preprocessor_config.json"
+        )
     vision: Any = config.vision_config
     side = vision.image_size
     return {"resample": 3, **found, "size": {"height": side, "width": side}, "do_center_crop": False}
@@ -225,7 +287,7 @@ def _write(
     making.rmdir()
 
 
-def _account(part: Part, giver: dict[str, str]) -> dict[str, Any]:
+def _account(part: Part, giver: dict[str, str], unexpected: Sequence[str]) -> dict[str, Any]:
     used = sorted(name for name in part.state if giver.get(name) == part.name)
     return {
         "source": part.name,
@@ -233,5 +295,5 @@ def _account(part: Part, giver: dict[str, str]) -> dict[str, Any]:
         "revision": part.revision,
         "sha256": dict(part.files),
         "loaded": used,
-        "replaced": sorted(part.state.keys() - set(used)),
+        "replaced": sorted(part.state.keys() - {*used, *unexpected}),
     }

@@ -38,7 +38,7 @@ def of_language(parts: Sequence[Part]) -> PreTrainedTokenizerBase:
             own = part.folder / "tokenizer"
             if found := _read(own if own.is_dir() else part.folder):
                 return _padded(found)
-    raise _lacking("a language model", "its folder or hub id")
+    raise _lacking("a language model", "its folder or hub id into")
 
 
 def of_qformer(parts: Sequence[Part]) -> PreTrainedTokenizerBase:
@@ -56,7 +56,7 @@ def of_qformer(parts: Sequence[Part]) -> PreTrainedTokenizerBase:
                     if getattr(found, role) is None and token in words:
                         setattr(found, role, token)
                 return _padded(found)
-    raise _lacking("the Q-Former", "google-bert/bert-base-uncased")
+    raise _lacking("the Q-Former", "google-bert/bert-base-uncased first in")
 
 
 def end_as_configured(language: PreTrainedTokenizerBase, text: PreTrainedConfig) -> None:
@@ -101,6 +101,4 @@ def _padded(tokenizer: PreTrainedTokenizerBase) -> PreTrainedTokenizerBase:
 
 
 def _lacking(whose: str, needed: str) -> ModelError:
-    return ModelError(
-        f"no source of model.checkpoint has a tokenizer for {whose}; put {needed} into the list"
-    )
+    return ModelError(f"no source of model.checkpoint has a tokenizer for {whose}; put {needed} the list")

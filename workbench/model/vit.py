@@ -18,6 +18,7 @@ from workbench.model.folder import ModelError
 
 BLIP_VISION = ("blip_vision_model", "blip_2_vision_model", "instructblip_vision_model")
 KNOWN = (*BLIP_VISION, "vit", "dinov2")
+UNUSED = ("pooler.", "embeddings.mask_token")  # weights that a model may lack, since nothing here reads them
 PIXELS = 224  # the paper's picture size
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from workbench import files
 from workbench.config import Config
 from workbench.experiment.record import START
-from workbench.model.checkpoint import assemble
+from workbench.model.checkpoint import BLIPS, assemble
 from workbench.model.folder import ModelError
 from workbench.model.sources import read
 from workbench.stages.guard import stage
@@ -39,7 +40,19 @@ def work(config: Config, root: Path) -> None:
         names = account[what]
         if names:
             print(f"{what}: {len(names)} ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})")
+    if untaught := _untaught(account):
+        print(
+            f"warning: the Q-Former's text path is that of {untaught}, which has seen no picture; a stage-1 "
+            "file (LAVIS blip2_pretrained.pth, Salesforce/blip2-itm-*) has one that was trained with the rest"
+        )
     print(f"{target / ('blip2-' + account['family'])}: made; {target / START} lists every weight")
+
+
+def _untaught(account: dict[str, Any]) -> str:
+    """The BERT that fills in for the text path which a BLIP-2 lacks; nothing where none does."""
+    kinds = {source["source"]: source["kind"] for source in account["sources"]}
+    berts = [name for name in account["text_path"] if kinds[name] == "bert"]
+    return ", ".join(berts) if any(kind in BLIPS for kind in kinds.values()) else ""
 
 
 def _commits(note: Path) -> dict[str, str]:
