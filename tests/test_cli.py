@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,7 +11,9 @@ import sys
 import pytest
 
 from workbench import cli_studies, code
-from workbench.stages import guard
+from workbench.config import Config
+from workbench.files import FullDisk
+from workbench.stages import guard, prepare
 
 ROOT = code.PACKAGE.parent
 HEAVY = ("torch", "mlflow", "optuna", "pandas", "transformers", "numpy")
@@ -50,6 +53,45 @@ def test_an_unknown_preset_is_one_sentence():
     assert done.returncode == 1
     assert done.stderr.startswith("error: there is no preset 'gigantic'; choose one of micro, paper-flant5xl")
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", [("preset", "smoke"), ("reproduce", "table1"), ("plan", "finetuning")])
+def test_elsewhere_than_at_the_root_a_command_is_one_sentence_and_writes_nothing(command, tmp_path):
+    done = python("-m", "workbench.cli", *command, cwd=tmp_path, PYTHONPATH=str(ROOT))
+    assert done.returncode == 1
+    assert done.stderr.endswith("params.yaml does not exist; run from the repository root\n")
+    assert done.stderr.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "params.yaml").touch()
+    done = python("-m", "workbench.cli", "preset", "smoke", cwd=tmp_path, PYTHONPATH=str(ROOT))
+    assert done.stderr.endswith("experiments/presets holds no preset; run from the repository root\n")
+
+
+def test_the_doctor_ends_in_findings_where_the_parameters_are_wrong(tmp_path):
+    (tmp_path / "params.yaml").write_text("train: {stepz: 100}\n")
+    done = python("-m", "workbench.cli", "doctor", cwd=tmp_path, PYTHONPATH=str(ROOT))
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "BAD" in done.stdout
+    assert "unknown parameter 'train.stepz'; did you mean 'steps'?" in done.stdout
+
+
+def test_what_the_disk_refuses_is_one_sentence(tmp_path):
+    def fill():
+        raise FullDisk(28, f"{tmp_path}/a could not be written, because the disk is full")
+
+    for work, says in (
+        (fill, f"error: {tmp_path}/a could not be written, because the disk is full"),
+        ((tmp_path / "none").read_text, f"error: [Errno 2] No such file or directory: '{tmp_path}/none'"),
+    ):
+        with pytest.raises(SystemExit, match=f"^{re.escape(says)}$"):
+            cli_studies.explained(work)
+
+
+def test_prepare_takes_as_many_processes_as_the_parameters_say(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(prepare, "prepare", lambda config, out, workers, root: asked.append((workers, root)))
+    prepare.work(Config(workers=7), tmp_path)
+    assert asked == [(7, tmp_path)]
 
 
 def test_the_command_of_one_checkout_is_refused_in_another(tmp_path):
@@ -103,3 +145,14 @@ def test_a_stage_ends_with_a_sentence_when_parameters_are_wrong(tmp_path):
     assert done.returncode == 1
     assert done.stderr.strip().endswith("unknown parameter 'train.stepz'; did you mean 'steps'?")
     assert "Traceback" not in done.stderr
+
+
+def test_a_plan_is_of_a_preset_with_changes():
+    command = ["-m", "workbench.cli", "plan", "--preset", "micro", "--hardware", "h200"]
+    assert " with 16 examples at once" in python(*command, "-S", "train.accumulate_steps=4").stdout
+    assert " with 64 examples at once" in python(*command).stdout
+    for setting, says in (
+        ("train.steps", "error: --set train.steps has no value; write train.steps=VALUE\n"),
+        ("train.stepz=3", "error: unknown parameter 'train.stepz'; did you mean 'steps'?\n"),
+    ):
+        assert python(*command, "--set", setting).stderr == says

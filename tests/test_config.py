@@ -24,6 +24,14 @@ from workbench.config import Config, ConfigError, changed
         ({"data.downstream": "okvqa", "data.held_in": ["vqav2"]}, "both set; empty one"),
         ({"model.unaware_form": "constant"}, "instruction_aware=false as well"),
         ({"train.betas": [0.9]}, "has to hold 2 values"),
+        ({"train.betas": [1.5, 0.9]}, "train.betas has 1.5; both have to be 0 or more and below 1"),
+        ({"train.warmup_start_rate": -1}, "train.warmup_start_rate is -1.0; it cannot be negative"),
+        ({"data.answer_vocabulary": -3}, "data.answer_vocabulary is -3; it has to be above 0"),
+        ({"train.learning_rate": float("inf")}, "train.learning_rate is inf; it has to be a finite number"),
+        ({"train.learning_rate": "1e999"}, "train.learning_rate is inf"),
+        ({"train.weight_decay": float("nan")}, "train.weight_decay is nan; it has to be a finite number"),
+        ({"data.sampling": "power", "data.exponent": float("nan")}, "data.exponent is nan"),
+        ({"data.factors": {"okvqa": float("inf")}}, r"data\.factors\.okvqa is inf"),
     ],
 )
 def test_nonsense_is_refused(changes, says):

@@ -45,3 +45,18 @@ def test_an_altered_start_is_a_finding(tmp_path):
     assert "another start" not in bad()
     (start / "blip2-t5/config.json").write_text("{}")
     assert "outputs/evaluate/blip2 was made of another start than backbones/micro is" in bad()
+
+
+def test_parameters_that_are_wrong_or_missing_are_a_finding_and_the_rest_is_told(tmp_path):
+    (tmp_path / "runs/abc").mkdir(parents=True)
+    for content, says in (
+        (None, "params.yaml does not exist; run from the repository root"),
+        ("stepz: 100", "params.yaml: unknown parameter 'stepz'"),
+        ("train: [", "params.yaml is not valid YAML"),
+    ):
+        if content:
+            (tmp_path / "params.yaml").write_text(content)
+        found = list(examine(tmp_path))
+        assert [says in sentence for good, sentence in found if not good] == [True]
+        assert (True, "0 runs wait in spool/ to be sent to MLflow") in found
+        assert any("runs/abc is unfinished" in sentence for _, sentence in found)

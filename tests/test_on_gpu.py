@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import small_world
 import tiny
 import torch
 from accelerate import Accelerator
+from PIL import Image
+from torch import Tensor
 
 from workbench.batch import Batch
 from workbench.config import Model, Train
@@ -17,6 +20,7 @@ from workbench.data.catalog import entry
 from workbench.data.micro.vocabulary import language_tokenizer
 from workbench.evaluate.generate import generate
 from workbench.evaluate.rank import candidate_scores
+from workbench.experiment import asking
 from workbench.model.instructblip import InstructBlip
 from workbench.train import checkpoint, language
 from workbench.train.loop import train
@@ -127,6 +131,25 @@ def test_a_language_model_in_eight_bits_hands_gradients_on(family: str) -> None:
     assert all(p.grad.isfinite().all() for p in model.trainable().values() if p.grad is not None)
     assert model.hf.language_projection.weight.grad.abs().sum() > 0
     assert model.frozen_checksum() == frozen
+
+
+def test_a_picture_is_asked_about_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small_world.start(tmp_path / "backbones/micro")
+    picture, places, answer = tmp_path / "picture.png", [], asking.answer
+    Image.effect_mandelbrot((80, 64), (-2, -1, 1, 1), 9).save(picture)
+
+    def noted(model: InstructBlip, *others: Any) -> tuple[str, Tensor]:
+        places.append(model.device.type)
+        return answer(model, *others)
+
+    monkeypatch.setattr(asking, "answer", noted)
+    scores = []
+    for there in (True, False):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda there=there: there)
+        question = (picture, "is it round?", "blip2", ("yes", "no"), tmp_path / "attention.png", None)
+        scores.append(dict(asking.ask(small_world.CONFIG, tmp_path, *question).alternatives))
+    assert places == ["cuda", "cpu"]
+    assert scores[0] == pytest.approx(scores[1], rel=1e-2)  # a feature may be rounded to its neighbour
 
 
 @pytest.mark.parametrize("family", ["t5", "llama"])

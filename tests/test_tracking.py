@@ -13,6 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 from filelock import FileLock
+from mlflow import MlflowClient
 
 from workbench import config, tracking
 from workbench.surroundings import alive, flatten, own_identity, surroundings
@@ -109,6 +110,51 @@ def test_a_killed_run_is_marked_and_resumed_without_doubled_steps(home):
     (run,) = found(home)
     assert run.info.status == "FINISHED"
     assert steps_of(home, run.info.run_id) == [1, 2, 3, 4, 5]
+
+
+def be_stopped(home: Path) -> None:
+    with tracking.run(home, config.Config(), name="r", signature="s1", tags=TAGS) as track:
+        for step in (1, 2, 3):
+            track.metrics(step, {"loss": 1.0})
+        track.system(60, {"system/cpu": 1.0})
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("away", [False, True])
+def test_a_run_that_was_stopped_is_resumed_without_doubled_steps(home, away, monkeypatch):
+    """Its end took the spool away; MLflow alone knows how far it came, even if it cannot be asked at once."""
+    with pytest.raises(KeyboardInterrupt):
+        be_stopped(home)
+    assert not list((home / "spool").glob("s1.*"))
+    record(home, AWAY if away else config.Config(), "s1", range(2, 6))  # its checkpoint was at step 1
+    if away:
+        send = MlflowClient.log_batch
+
+        def fail(self, run_id, metrics=(), **others):  # in the middle of the points
+            send(self, run_id, metrics=metrics[-1:], **others)
+            if metrics:
+                raise OSError("no route to host")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(MlflowClient, "log_batch", fail)
+            with pytest.raises(OSError, match="no route"):
+                tracking.deliver(home / "spool/s1.jsonl", home, config.Tracking())
+        tracking.deliver(home / "spool/s1.jsonl", home, config.Tracking())
+    (run,) = found(home)
+    assert run.info.status == "FINISHED"
+    assert steps_of(home, run.info.run_id) == [1, 2, 3, 4, 5]
+
+
+def test_only_what_is_unsent_waits(home):
+    with tracking.run(home, config.Config(), name="r", signature="s1", tags=TAGS) as track:
+        track.metrics(1, {"loss": 2.0})
+        track.send()
+        assert track.path.exists()
+        assert tracking.waiting(home) == 0, "as of a run that is killed now"
+        track.metrics(2, {"loss": 1.0})
+        assert tracking.waiting(home) == 1
+    record(home, AWAY, "s2", range(1, 3))
+    assert tracking.waiting(home) == 1
 
 
 def test_a_run_that_comes_back_waits_until_its_former_end_is_sent(home):

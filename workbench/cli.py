@@ -184,17 +184,8 @@ def ask(
     out: Annotated[Path, typer.Option(help="where the attention picture goes")] = Path("attention.png"),
 ) -> None:
     """Ask a tuned model about a picture: its answer, ranked alternatives, and where the Q-Former looks."""
-    from workbench.config import load
-    from workbench.experiment.asking import ask as put
-
-    candidates = tuple(text.strip() for text in options.split(",") if text.strip())
-    said = explained(
-        lambda: put(load(Path("params.yaml")), Path.cwd(), image, question, recipe, candidates, out)
-    )
-    typer.echo(said.answer)
-    for text, score in said.alternatives:
-        typer.echo(f"  {score:8.2f}  {text}")
-    typer.echo(f"attention over the picture: {out}")
+    given = {"image": image, "question": question, "recipe": recipe, "options": options, "out": out}
+    run_stage("ask", *(f"--{name}={value}" for name, value in given.items()))
 
 
 @app.command(rich_help_panel=TOOLS)

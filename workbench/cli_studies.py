@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import typer
 
@@ -26,7 +26,9 @@ def explained(work: Callable[[], Result]) -> Result:
     """The result, or the error's one sentence instead of a traceback."""
     try:
         return work()
-    except ValueError as error:
+    except BrokenPipeError:  # who reads has seen enough, which typer knows how to end
+        raise
+    except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")
 
 
@@ -92,6 +94,9 @@ def plan(
     jobs: Workers = None,
     development: Development = False,
     preset: Annotated[str, typer.Option(help="instead of a study: one training with this preset")] = "",
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", "-S", help="over the preset: train.accumulate_steps=4")
+    ] = None,
     hardware: Annotated[str, typer.Option(help="h200, h100, a100-40g, a100-80g, v100, cpu")] = "a100-40g",
     gpus: Annotated[int, typer.Option(help="how many of it", min=1)] = 1,
     lengths: Annotated[
@@ -109,7 +114,7 @@ def plan(
     if bool(study) == bool(preset):
         sys.exit("error: name a study, or a preset with --preset, and not both")
     # torch takes seconds to come
-    from workbench.config import load
+    from workbench.config import changed, load
     from workbench.search.plan import lines
     from workbench.search.plan import plan as made_for
 
@@ -120,7 +125,7 @@ def plan(
 
         root = Path.cwd()
         texts = Lengths(*lengths), Lengths(*longest)
-        config = explained(lambda: read(root, preset))
+        config = explained(lambda: changed(read(root, preset), _assigned(settings or ())))
         typer.echo("counting steps on tensors without contents, half a minute for the largest", err=True)
         said = explained(lambda: describe(config, root, preset, hardware, gpus, *texts, step_seconds))
         typer.echo("\n".join(said))
@@ -129,6 +134,17 @@ def plan(
         lambda: made_for(load(Path("params.yaml")), Path.cwd(), study, seeds, jobs, development, arms)
     )
     typer.echo("\n".join([*lines(made), *_seeds_needed(Path("outputs/studies") / study)]))
+
+
+def _assigned(settings: Iterable[str]) -> dict[str, Any]:
+    """Fields and values of texts like ``train.accumulate_steps=4``, read as in params.yaml."""
+    import yaml
+
+    pairs = [text.partition("=") for text in settings]
+    wrong = next((name for name, equals, _ in pairs if not equals), None)
+    if wrong is not None:
+        raise ValueError(f"--set {wrong} has no value; write {wrong}=VALUE")
+    return {name: yaml.safe_load(value) for name, _, value in pairs}
 
 
 def _seeds_needed(folder: Path) -> list[str]:
@@ -168,10 +184,12 @@ def reproduce(
     against: Annotated[str, typer.Option(help="the paper's row to compare with, as the table names it")] = "",
 ) -> None:
     """Put recorded scores beside a table of the paper: reports/reproduce/TABLE.md, .csv and .html."""
+    from workbench.config import load
     from workbench.data.catalog import HELD_IN
     from workbench.experiment.record import folder_hash
     from workbench.report.reproduce_page import publish
 
+    explained(lambda: load(Path("params.yaml")))  # elsewhere than at the root there is no record, and no page
     place = Path(checkpoint) if checkpoint else None
     starts = [folder_hash(one.parent) for one in sorted(place.glob("blip2-*/config.json"))] if place else []
     made, path = explained(lambda: publish(table, Path.cwd(), HELD_IN, place, against, starts))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -102,7 +103,7 @@ class Config:
     """Everything that decides a result."""
 
     suite: Literal["micro", "official"] = "micro"
-    workers: int = 2  # trainings, or evaluations, side by side; no result depends on it
+    workers: int = 2  # processes of prepare, tune or evaluate side by side; no result depends on it
     data: Data = field(default_factory=Data)
     model: Model = field(default_factory=Model)
     train: Train = field(default_factory=Train)
@@ -123,35 +124,8 @@ def check(config: Config) -> None:
     Raises:
         ConfigError: naming the field and the remedy.
     """
+    _ranges(config)
     data, model, train = config.data, config.model, config.train
-    positive = {
-        "workers": config.workers,
-        "data.size_scale": data.size_scale,
-        "data.eval_examples": data.eval_examples,
-        "model.num_query_tokens": model.num_query_tokens,
-        "train.steps": train.steps,
-        "train.batch_size": train.batch_size,
-        "train.accumulate_steps": train.accumulate_steps,
-        "train.learning_rate": train.learning_rate,
-        "train.eval_every_steps": train.eval_every_steps,
-        "train.checkpoint_every_steps": train.checkpoint_every_steps,
-        "train.validation_examples": train.validation_examples,
-        "evaluate.batch_size": config.evaluate.batch_size,
-        "evaluate.num_beams": config.evaluate.num_beams,
-        "evaluate.repetition_penalty": config.evaluate.repetition_penalty,
-        "tracking.system_metrics_seconds": config.tracking.system_metrics_seconds,
-    }
-    for name, value in positive.items():
-        if not value > 0:
-            raise ConfigError(f"{name} is {value}; it has to be above 0")
-    not_negative = {
-        "model.vision_layernorm_eps": model.vision_layernorm_eps,
-        "train.warmup_steps": train.warmup_steps,
-        "train.weight_decay": train.weight_decay,
-    }
-    for name, value in not_negative.items():
-        if value < 0:
-            raise ConfigError(f"{name} is {value}; it cannot be negative")
     if train.batch_size % train.accumulate_steps:
         raise ConfigError(
             f"train.batch_size {train.batch_size} does not divide into train.accumulate_steps "
@@ -174,6 +148,43 @@ def check(config: Config) -> None:
         )
     if data.downstream and data.held_in:
         raise ConfigError("data.downstream and data.held_in are both set; empty one of them")
+
+
+def _ranges(config: Config) -> None:
+    data, model, train = config.data, config.model, config.train
+    positive = {
+        "workers": config.workers,
+        "data.size_scale": data.size_scale,
+        "data.eval_examples": data.eval_examples,
+        "data.answer_vocabulary": data.answer_vocabulary,
+        "model.num_query_tokens": model.num_query_tokens,
+        "train.steps": train.steps,
+        "train.batch_size": train.batch_size,
+        "train.accumulate_steps": train.accumulate_steps,
+        "train.learning_rate": train.learning_rate,
+        "train.eval_every_steps": train.eval_every_steps,
+        "train.checkpoint_every_steps": train.checkpoint_every_steps,
+        "train.validation_examples": train.validation_examples,
+        "evaluate.batch_size": config.evaluate.batch_size,
+        "evaluate.num_beams": config.evaluate.num_beams,
+        "evaluate.repetition_penalty": config.evaluate.repetition_penalty,
+        "tracking.system_metrics_seconds": config.tracking.system_metrics_seconds,
+    }
+    for name, value in positive.items():
+        if not value > 0:
+            raise ConfigError(f"{name} is {value}; it has to be above 0")
+    not_negative = {
+        "model.vision_layernorm_eps": model.vision_layernorm_eps,
+        "train.warmup_start_rate": train.warmup_start_rate,
+        "train.warmup_steps": train.warmup_steps,
+        "train.weight_decay": train.weight_decay,
+    }
+    for name, value in not_negative.items():
+        if not value >= 0:
+            raise ConfigError(f"{name} is {value}; it cannot be negative")
+    for value in train.betas:
+        if not 0 <= value < 1:
+            raise ConfigError(f"train.betas has {value}; both have to be 0 or more and below 1")
     for name, value in data.factors.items():
         if not value >= 0:
             raise ConfigError(f"data.factors.{name} is {value}; a weight cannot be negative")
@@ -256,16 +267,22 @@ def _value(hint: Any, value: Any, where: str) -> Any:
             raise ConfigError(f"{where} has to be a mapping, not {value!r}")
         pairs = {str(key): _value(arguments[1], item, f"{where}.{key}") for key, item in value.items()}
         return types.MappingProxyType(pairs)
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if hint is float and isinstance(value, str):  # YAML 1.1 reads 1e-5 as text
-        try:
-            return float(value)
-        except ValueError:
-            raise ConfigError(f"{where} has to be a number, not {value!r}") from None
+    if hint is float and isinstance(value, int | float | str) and not isinstance(value, bool):
+        return _number(value, where)
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
         raise ConfigError(f"{where} has to be of type {hint.__name__}, not {value!r}")
     return value
+
+
+def _number(value: int | float | str, where: str) -> float:
+    """YAML 1.1 reads 1e-5 as text, and knows .inf and .nan."""
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        raise ConfigError(f"{where} has to be a number, not {value!r}") from None
+    if not math.isfinite(number):
+        raise ConfigError(f"{where} is {number}; it has to be a finite number")
+    return number
 
 
 def _plain(value: Any) -> Any:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from workbench import files
-from workbench.config import load
+from workbench.config import Config, Tracking, load
 from workbench.surroundings import home
 
 PACKAGES = ("torch", "transformers", "accelerate", "dvc", "mlflow", "pandas", "numpy", "safetensors")
@@ -31,9 +31,15 @@ def examine(root: Path) -> Iterator[tuple[bool, str]]:
     yield free > LITTLE_DISK, f"{free / 1e9:.0f} GB of disk are free"
     yield from _site_cache(root)
     yield from _prepared(root)
-    yield from _features(root)
-    yield from _runs(root)
-    yield from _tracking(root)
+    try:
+        config = load(root / "params.yaml")
+    except ValueError as error:
+        yield False, str(error)
+    else:
+        yield from _features(root, config)
+        yield from _runs(root, config)
+        yield from _tracking(home(root), config.tracking)
+    yield from _unfinished(home(root))
 
 
 def _devices() -> Iterator[tuple[bool, str]]:
@@ -70,13 +76,13 @@ def _prepared(root: Path) -> Iterator[tuple[bool, str]]:
     yield not odd, _verdict("data/prepared", len(listed), odd, "run `dvc repro --force prepare`")
 
 
-def _features(root: Path) -> Iterator[tuple[bool, str]]:
+def _features(root: Path, config: Config) -> Iterator[tuple[bool, str]]:
     from workbench.data.features import FeatureStore, FeatureStoreError
 
     if not (root / "data/features").is_dir():
         yield True, "data/features is not made yet"
         return
-    encoder = root / load(root / "params.yaml").model.start / "vision"
+    encoder = root / config.model.start / "vision"
     try:
         features, prepared = root / "data/features", root / "data/prepared"
         FeatureStore.open(features, prepared=prepared, encoder=encoder, thorough=True)
@@ -85,12 +91,11 @@ def _features(root: Path) -> Iterator[tuple[bool, str]]:
         yield False, str(error)
 
 
-def _runs(root: Path) -> Iterator[tuple[bool, str]]:
+def _runs(root: Path, config: Config) -> Iterator[tuple[bool, str]]:
     """Every output has to be what the record of its run says."""
     from workbench.experiment.answers import WEIGHTS
-    from workbench.experiment.record import RECORD, Record, folder_hash, start_folder
+    from workbench.experiment.record import Record, folder_hash, start_folder
 
-    config = load(root / "params.yaml")
     for folder in [*sorted(root.glob("outputs/tune/*")), *sorted(root.glob("outputs/evaluate/*"))]:
         try:
             known = Record.read(folder)
@@ -104,20 +109,23 @@ def _runs(root: Path) -> Iterator[tuple[bool, str]]:
         yield same, f"{place} {'matches' if same else 'differs from'} its record"
         if known.hashes.get("start") != start:
             yield False, f"{place} was made of another start than {config.model.start} is; run `dvc repro`"
-    for folder in sorted((home(root) / "runs").glob("*")):
+
+
+def _unfinished(place: Path) -> Iterator[tuple[bool, str]]:
+    from workbench import tracking
+    from workbench.experiment.record import RECORD
+
+    for folder in sorted((place / "runs").glob("*")):
         if folder.is_dir() and not (folder / RECORD).is_file():
             yield True, f"runs/{folder.name} is unfinished; its stage goes on from there when it is run again"
-
-
-def _tracking(root: Path) -> Iterator[tuple[bool, str]]:
-    from workbench import tracking
-
-    place = home(root)
-    waiting = sorted((place / "spool").glob("*.jsonl"))
-    yield True, f"{len(waiting)} runs wait in spool/ to be sent to MLflow"
+    yield True, f"{tracking.waiting(place)} runs wait in spool/ to be sent to MLflow"
     for refused in sorted((place / "spool").glob("*.refused")):
         yield False, f"{refused} is a run that MLflow refused; runs/ has its record, so it may be deleted"
-    options = load(root / "params.yaml").tracking
+
+
+def _tracking(place: Path, options: Tracking) -> Iterator[tuple[bool, str]]:
+    from workbench import tracking
+
     if not options.uri and not (place / "mlflow.db").is_file():
         yield True, "mlflow.db is not made yet"
         return

@@ -33,8 +33,8 @@ def apply(root: Path, name: str) -> list[str]:
     yaml.preserve_quotes = True
     yaml.width = 1000
     path = root / "params.yaml"
-    document = yaml.load(path.read_text(encoding="utf-8"))
     before = load(path).to_dict()
+    document = yaml.load(path.read_text(encoding="utf-8"))
     _preset(document, root, name)
     text = io.StringIO()
     yaml.dump(document, text)
@@ -56,8 +56,11 @@ def read(root: Path, name: str) -> Config:
 
 
 def _preset(document: Any, root: Path, name: str) -> None:
-    if name not in names(root):
-        raise ConfigError(f"there is no preset {name!r}; choose one of {', '.join(names(root))}")
+    known = names(root)
+    if not known:
+        raise ConfigError(f"{root / FOLDER} holds no preset; run from the repository root")
+    if name not in known:
+        raise ConfigError(f"there is no preset {name!r}; choose one of {', '.join(known)}")
     for preset in dict.fromkeys((BASE, name)):
         _merge(document, YAML().load((root / FOLDER / f"{preset}.yaml").read_text(encoding="utf-8")))
 

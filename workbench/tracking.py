@@ -33,9 +33,7 @@ SEND_EVERY_SECONDS = 10.0
 RETRY_AFTER_SECONDS = 60.0  # twice as long after each further failure
 LONGEST_RETRY_SECONDS = 600.0
 LARGEST_BATCH = 1000  # MLflow's limit of metrics in one call
-SIGNATURE = "workbench.signature"
-OWNER = "workbench.owner"
-PARENT = "mlflow.parentRunId"
+SIGNATURE, OWNER, PARENT = "workbench.signature", "workbench.owner", "mlflow.parentRunId"
 Event = dict[str, Any]
 Point = tuple[int, Mapping[str, float]]
 
@@ -53,8 +51,7 @@ class Track:
         self._lock = threading.Lock()
         self._next_send = time.monotonic() + SEND_EVERY_SECONDS
         self._pause = RETRY_AFTER_SECONDS
-        known = (event["step"] for event in _read(self.path) if event["event"] == "metrics")
-        self._last_step = max(known, default=-1)
+        self._last_step = max((e["step"] for e in _read(self.path) if e["event"] == "metrics"), default=-1)
 
     def follow(self, stream: Iterable[Point]) -> Iterator[Point]:
         """Passes on what a loop yields, (step, metrics), and records it on the way."""
@@ -63,7 +60,7 @@ class Track:
             yield step, values
 
     def metrics(self, step: int, values: Mapping[str, float]) -> None:
-        """Records one point of the curves; steps that an earlier, killed process recorded are left alone."""
+        """Records one point of the curves; steps that an earlier, stopped process recorded are left alone."""
         if step > self._last_step:
             self._last_step = step
             self.event("metrics", step=step, values=dict(values))
@@ -74,9 +71,9 @@ class Track:
         """Records the machine's load."""
         self.event("system", step=second, values=dict(values))
 
-    def artifact(self, path: Path, folder: str = "") -> None:
+    def artifact(self, path: Path) -> None:
         """Attaches a file; it is read when it is sent, so it has to stay where it is."""
-        self.event("artifact", path=str(path.resolve()), folder=folder)
+        self.event("artifact", path=str(path.resolve()))
 
     def event(self, kind: str, **content: Any) -> None:
         """Appends one line to the spool; the only way into it. A full disk costs the line, not the run."""
@@ -95,8 +92,7 @@ class Track:
             self._next_send = time.monotonic() + self._pause
             self._pause = min(2 * self._pause, LONGEST_RETRY_SECONDS)
             return False
-        self._pause = RETRY_AFTER_SECONDS
-        self._next_send = time.monotonic() + SEND_EVERY_SECONDS
+        self._pause, self._next_send = RETRY_AFTER_SECONDS, time.monotonic() + SEND_EVERY_SECONDS
         return True
 
 
@@ -143,11 +139,8 @@ def deliver(path: Path, home: Path, options: config.Tracking) -> None:
     """
     from mlflow.entities import Metric
 
-    state = path.with_suffix(".sent")
-    sent: dict[str, Any] = files.read_json(state) if state.exists() else {"lines": 0, "run_id": ""}
-    events = _read(path)
-    fresh = events[sent["lines"] :]
-    if not fresh:
+    state, sent, events = path.with_suffix(".sent"), _sent(path), _read(path)
+    if not (fresh := events[sent["lines"] :]):
         return
     client, experiment = connect(home, options)
     points: list[Metric] = []
@@ -156,20 +149,20 @@ def deliver(path: Path, home: Path, options: config.Tracking) -> None:
         if kind == "run":
             if study := event["tags"].get("study"):
                 event["tags"][PARENT] = study_run(client, experiment, home, study)
-            sent["run_id"] = _find_or_create(client, experiment, event, sent["run_id"])
-        elif kind in ("metrics", "system"):
+            _find_or_create(client, experiment, event, sent)
+            files.write_json(state, sent)  # before any point, whose step a second try would take for known
+        elif kind == "system" or (kind == "metrics" and event["step"] > sent["step"]):
             points += [Metric(k, v, event["time"], event["step"]) for k, v in event["values"].items()]
         elif kind == "artifact" and Path(event["path"]).is_file():
-            client.log_artifact(sent["run_id"], event["path"], event["folder"] or None)
+            client.log_artifact(sent["run_id"], event["path"])
     for start in range(0, len(points), LARGEST_BATCH):
         client.log_batch(sent["run_id"], metrics=points[start : start + LARGEST_BATCH])
-    last = events[-1]
-    if last["event"] == "end":
+    if (last := events[-1])["event"] == "end":
         client.set_terminated(sent["run_id"], last["status"], last["time"])
         path.unlink()
         state.unlink(missing_ok=True)
     else:
-        files.write_json(state, {"lines": len(events), "run_id": sent["run_id"]})
+        files.write_json(state, {**sent, "lines": len(events)})
 
 
 def tidy(home: Path, options: config.Tracking) -> None:
@@ -216,8 +209,7 @@ def stale(home: Path, options: config.Tracking) -> list[str]:
 def connect(home: Path, options: config.Tracking) -> tuple[MlflowClient, str]:
     """A client and the experiment's id; the database is made and brought up to date under a lock first.
 
-    MLflow's own first use is not safe: two processes that migrate a fresh sqlite file at once leave it
-    unusable for ever.
+    MLflow's own first use is not safe: two processes that migrate a fresh sqlite file at once ruin it.
     """
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")  # the default waits four minutes
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
@@ -226,13 +218,11 @@ def connect(home: Path, options: config.Tracking) -> tuple[MlflowClient, str]:
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
     from mlflow import MlflowClient
 
-    uri = options.uri or database.uri(home)
     with FileLock(home / "mlflow.db.lock"):
         if not options.uri:
             database.prepare(home)
-        client = MlflowClient(uri)
-        found = client.get_experiment_by_name(options.experiment)
-        if found is not None:
+        client = MlflowClient(options.uri or database.uri(home))
+        if found := client.get_experiment_by_name(options.experiment):
             return client, found.experiment_id
         place = None if options.uri else (home / "mlruns").resolve().as_uri()
         return client, client.create_experiment(options.experiment, artifact_location=place)
@@ -242,8 +232,7 @@ def study_run(client: MlflowClient, experiment: str, home: Path, study: str) -> 
     """The id of the run that stands for a study, whose cells' runs are its children."""
     mark = f"study {study}"
     with FileLock(home / "spool" / ".study.lock"):  # whoever needs it first makes it
-        found = client.search_runs([experiment], f"tags.`{SIGNATURE}` = '{mark}'", max_results=1)
-        if found:
+        if found := client.search_runs([experiment], f"tags.`{SIGNATURE}` = '{mark}'", max_results=1):
             return str(found[0].info.run_id)
         tags = {SIGNATURE: mark, "stage": "ablate", "study": study}
         run_id = str(client.create_run(experiment, run_name=study, tags=tags).info.run_id)
@@ -259,23 +248,34 @@ def unavailable() -> tuple[type[Exception], ...]:
     return (MlflowException, SQLAlchemyError, OSError)  # requests' errors are OSErrors
 
 
-def _find_or_create(client: MlflowClient, experiment: str, event: Event, run_id: str) -> str:
+def _find_or_create(client: MlflowClient, experiment: str, event: Event, sent: dict[str, Any]) -> None:
+    """Sets the run's id, and the last step that it has of an earlier process, whose spool is gone."""
     from mlflow.entities import Param, RunTag
 
-    if not run_id:
+    if not sent["run_id"]:
         mark = event["tags"][SIGNATURE]
         found = client.search_runs([experiment], f"tags.`{SIGNATURE}` = '{mark}'", max_results=1)
         if found and found[0].info.status != "FINISHED":
-            run_id = str(found[0].info.run_id)
+            steps = [m.step for m in found[0].data.to_proto().metrics if not m.key.startswith("system/")]
+            sent |= {"run_id": found[0].info.run_id, "step": max(steps, default=-1)}
+    params: list[Param] = []  # cannot be logged twice
+    if sent["run_id"]:
+        client.update_run(sent["run_id"], "RUNNING")
+    else:
+        sent["run_id"] = client.create_run(experiment, event["time"], run_name=event["name"]).info.run_id
+        params = [Param(key, value[:6000]) for key, value in event["params"].items()]
     tags = [RunTag(key, value) for key, value in event["tags"].items()]
-    if run_id:  # parameters cannot be logged twice
-        client.update_run(run_id, "RUNNING")
-        client.log_batch(run_id, tags=tags)
-        return run_id
-    created = client.create_run(experiment, event["time"], run_name=event["name"])
-    params = [Param(key, value[:6000]) for key, value in event["params"].items()]
-    client.log_batch(created.info.run_id, params=params, tags=tags)
-    return str(created.info.run_id)
+    client.log_batch(sent["run_id"], params=params, tags=tags)
+
+
+def waiting(home: Path) -> int:
+    """How many runs MLflow does not have whole; a killed one's file stays for whoever goes on with it."""
+    return sum(len(_read(path)) > _sent(path)["lines"] for path in (home / "spool").glob("*.jsonl"))
+
+
+def _sent(path: Path) -> dict[str, Any]:
+    state = path.with_suffix(".sent")
+    return {"lines": 0, "run_id": "", "step": -1} | (files.read_json(state) if state.exists() else {})
 
 
 def _read(path: Path) -> list[Event]:

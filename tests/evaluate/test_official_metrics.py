@@ -18,6 +18,7 @@ from sklearn.metrics import ndcg_score, roc_auc_score
 from workbench.data.catalog import CATALOG, entry, for_suite
 from workbench.data.tokens import TARGET_TOKENS
 from workbench.evaluate import metrics
+from workbench.evaluate.metrics.beside import BESIDE
 from workbench.evaluate.metrics.ranking import rank_of
 from workbench.records import Example, Prediction
 
@@ -282,3 +283,21 @@ def test_official_captions_are_made_as_lavis_makes_them():
         row = for_suite(e.name, "official")
         made = (row.max_new_tokens, row.min_new_tokens, row.length_penalty, row.repetition_penalty)
         assert (made == (80, 10, 1.0, 1.15)) == (e.task == "caption"), e.name
+
+
+def test_letter_by_letter_is_told_beside_scores_that_normalise():
+    people = (
+        ("the dog", "dog", "dog", "cat", "x"),
+        ("a dog", "a dog", "dog", "dog", "dog"),
+        ("two", "2", "2", "x", "y"),
+    )
+    examples = [Example("ivqa", "0", "0", ("x.png",), five) for five in people]
+    answers = zip(examples, ("the dog", "dog", "two"), strict=True)
+    said = [Prediction(example, "", text) for example, text in answers]
+    names = ("ivqa", "gqa", "msvd_qa")
+    found = {name: list(BESIDE[name](said)["letter by letter"].values()) for name in names}
+    assert found == {"ivqa": [50.0, 100.0, 50.0], "gqa": [100.0] * 3, "msvd_qa": [100.0] * 3}
+    assert [metrics.ivqa_accuracy(one.text, one.example.references) for one in said] == [100.0, 100.0, 100.0]
+    (shares,) = BESIDE["gqa"]([Prediction(examples[0], "", "The dog.")]).values()
+    assert shares == {0: 0.0}
+    assert metrics.exact_match("The dog.", examples[0].references) == 100.0

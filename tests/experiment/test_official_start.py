@@ -58,6 +58,7 @@ def test_the_readmes_way_with_the_files_of_one_dataset(home, tmp_path, monkeypat
     asked["20131"]["imageId"] = "n2"  # of one picture alone there is no interval
     write_json(data / "gqa/testdev_balanced_questions.json", asked)
     official_root.picture(data, "gqa/images/n2.jpg")
+    write_json(root / "params.yaml", config.to_dict())
     monkeypatch.chdir(root)
     said = CliRunner().invoke(app, ["data", "check", config.data.root, "gqa"])
     assert said.exit_code == 0, said.output

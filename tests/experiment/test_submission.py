@@ -28,8 +28,8 @@ from workbench.data.official.rows import DataFault
 from workbench.data.prepare import load_examples
 from workbench.data.templates import evaluation_text
 from workbench.experiment import submission
+from workbench.experiment.pictures import Pictures
 from workbench.experiment.record import RunError
-from workbench.experiment.submission import Pictures
 from workbench.files import read_json
 from workbench.records import ROWS
 from workbench.stages import start, submit

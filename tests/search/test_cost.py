@@ -184,6 +184,12 @@ def test_memory_is_judged_by_the_longest_examples(tmp_path, monkeypatch):
 
     less = "train.accumulate_steps=2 does"
     assert re.search(rf"128 and 256 tokens.*does not fit into .*; {less}", said(Lengths()))
+    pace = r"(\S+) s for a micro-batch"
+    hours = re.search(rf"training (\S+), .*\(with train.accumulate_steps=2, {pace}", said(Lengths()))
+    two = changed(settings, {"train.accumulate_steps": 2})
+    advised = "\n".join(describe(two, tmp_path, "micro", "toy", 1, Lengths()))
+    assert ": fits into" in advised
+    assert hours.groups() == re.search(rf"training (\S+), .*\({pace}", advised).groups()
     assert ": fits into" in said(Lengths(), Lengths())
     monkeypatch.setitem(HARDWARE, "toy", Hardware(1e5, 1e12, 1e11, 1e12))
     less = "train.gradient_checkpointing=true, model.frozen_precision=bf16"

@@ -42,7 +42,9 @@ def answer_vocabulary(answers: Iterable[str], size: int) -> tuple[str, ...]:
 
 
 def coverage(vocabulary: Iterable[str], answers: Sequence[str]) -> float:
-    """Percent of the answers that are in the vocabulary: no ranking over it can score more.
+    """Percent of the answers that are in the vocabulary, letter by letter.
+
+    A ranking over it scores no more, but for answers that only the metric's normaliser makes equal.
 
     Raises:
         ValueError: without answers.

@@ -69,11 +69,11 @@ class Record:
     """The contents of record.json.
 
     Attributes:
-        kind: tune or evaluate; name: the recipe or the row.
+        kind: tune, evaluate or probe; name: the recipe or the row.
         config: the whole resolved configuration.
         hashes: config, data, pictures, start, code, and what else the signature covers.
-        examples: dataset -> how many were trained on or answered.
-        result: tune: best step, validation scores and weights_sha256; evaluate: sha256, file -> hash.
+        examples: dataset, or probe -> how many were trained on or answered.
+        result: tune: best step, validation scores and weights_sha256; the others: sha256, file -> hash.
     """
 
     kind: str

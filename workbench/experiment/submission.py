@@ -17,63 +17,22 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-from PIL import Image
-from torch import Tensor
-
 from workbench import files
 from workbench.config import Config
 from workbench.data.catalog import ASKED_AGAIN, for_suite
 from workbench.data.collate import Collator
 from workbench.data.direct import instruction as direct_text
-from workbench.data.encoder import GREY, Encoder, encode
 from workbench.data.images import open_image
 from workbench.data.official.hidden import HIDDEN, questions
 from workbench.data.templates import evaluation_text
-from workbench.data.tokens import Tokenizers
-from workbench.experiment.answers import WEIGHTS, answers, load_weights
-from workbench.experiment.record import RunError, as_asked, encoder_folder, folder_hash, start_folder
+from workbench.experiment.answers import WEIGHTS, answers
+from workbench.experiment.pictures import materials
+from workbench.experiment.record import RunError, as_asked, folder_hash, start_folder
 from workbench.model.instructblip import InstructBlip
 from workbench.progress import shown
 from workbench.records import Example, Row
 
 FOLDER = "outputs/submissions"
-
-
-class Pictures:
-    """Features of pictures below the data root, encoded when they are asked for, in the store's place."""
-
-    def __init__(self, root: Path, encoder: Path, device: torch.device) -> None:
-        """
-        Raises:
-            ValueError: naming the encoder's folder, when weights or configuration are missing or damaged.
-        """
-        source = Encoder.open(encoder)
-        self._root, self._preprocessing, self._model = root, source.preprocessing, source.load(device)
-        self._last: tuple[tuple[str, ...], Tensor] = ((), torch.empty(0))  # A-OKVQA asks twice about them
-
-    @property
-    def blank(self) -> Tensor:
-        """(N, V) features of an empty grey canvas."""
-        size = (self._preprocessing.width, self._preprocessing.height)
-        return self._encoded([Image.new("RGB", size, GREY)], "the grey canvas")[0]
-
-    def take(self, refs: Sequence[str]) -> Tensor:
-        """(len(refs), N, V) features, rounded to half precision as a stored one is.
-
-        Raises:
-            ImageError: naming the picture that is damaged.
-        """
-        if self._last[0] != tuple(refs):
-            pictures = [open_image(self._root, ref, own=True) for ref in refs]
-            self._last = (tuple(refs), self._encoded(pictures, ", ".join(refs)))
-        return self._last[1]
-
-    def _encoded(self, pictures: Sequence[Image.Image], names: str) -> Tensor:
-        halves = encode(self._model, self._preprocessing.pixels(pictures)).half()
-        if not halves.isfinite().all():
-            raise RunError(f"the encoder's output for {names} is not finite in half precision")
-        return halves.float()
 
 
 def check(config: Config, dataset: str) -> None:
@@ -107,19 +66,14 @@ def submit(config: Config, root: Path, dataset: str, row: Row, tuned: Path | Non
     data = root / config.data.root
     asked = questions(dataset, data)
     _decode(data, [ref for example in asked for ref in example.images])
-    start, device = start_folder(config, root), torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    model = InstructBlip.load(start, config.model).to(device).eval()
-    if tuned is not None:
-        load_weights(tuned / WEIGHTS, model.trainable())
-    pictures = Pictures(data, encoder_folder(config, root), device)
-    constant = not config.model.instruction_aware and config.model.unaware_form == "constant"
-    collator = Collator(Tokenizers.load(start), pictures, "empty" if constant else "text")
+    model, collator = materials(config, root, tuned, data)
     size = config.evaluate.batch_size
     batches = [asked[at : at + size] for at in range(0, len(asked), size)]
     put = partial(_answers, model, collator, config, row)
     path = root / FOLDER / f"{dataset}_{row}.json"
     files.write_json(path, _SHEETS[dataset](put, shown(batches, f"answer {dataset}", len(batches))))
-    made_of = {"start": folder_hash(start), "weights": files.file_sha256(tuned / WEIGHTS) if tuned else ""}
+    weights = files.file_sha256(tuned / WEIGHTS) if tuned else ""
+    made_of = {"start": folder_hash(start_folder(config, root)), "weights": weights}
     files.write_json(path.with_name(f"{path.stem}_of.json"), {**made_of, "config": config.to_dict()})
     return path
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -50,6 +51,8 @@ HARDWARE = {
     "cpu": Hardware(float(psutil.virtual_memory().total), None),
 }
 PAPER = "the paper       576 GPU-hours: 1.5 days on 16 A100-40G, the ViT in each step instead of a store"
+# benchmarks/README.md: steps asked of a fit to the others, and one step in no fit
+TRIED = "fitted to steps on one H200, where others took 0.9 to 1.5 times as long"
 # what to try next where a model does not fit
 LESS = {
     "fp32": "model.frozen_precision=bf16",
@@ -94,14 +97,19 @@ def describe(
     hardware = HARDWARE[kind]
     found = architecture(config, root, preset)
     cost = count(found, config, lengths)
-    needs = partial(micro_batch, found, config, on_gpu=kind != "cpu")
-    rows = max(1, config.train.batch_size // gpus // config.train.accumulate_steps)
-    mean = needs(rows, lengths)
+    needs = functools.cache(partial(micro_batch, found, config, on_gpu=kind != "cpu"))
+    share, asked = config.train.batch_size // gpus, config.train.accumulate_steps
+    room = hardware.memory * (1 - RESERVE)
+    parts = _parts(lambda rows: needs(rows, longest.within(found)).memory <= room, share, asked)
+    rows = max(1, share // (parts or asked))
     step = cost.example_flops * config.train.batch_size
     pace: tuple[float | None, str]
     if hardware.rate is not None and measured is None:
         peak = hardware.rate if config.train.precision == "bf16" else hardware.whole
-        pace = _counted(mean.work, cost.example_flops * rows, peak, hardware.bandwidth)
+        work = needs(rows, lengths).work
+        pace = _counted(work, cost.example_flops * rows, peak, hardware.bandwidth)
+        if parts not in (None, asked):
+            pace = pace[0], f"with train.accumulate_steps={parts}, {pace[1]}"
     else:
         pace = _pace(step, root, gpus, measured)
     pictures, source = _pictures(config)
@@ -111,7 +119,7 @@ def describe(
         + f"; trained {cost.trained / 1e6:,.1f} M",
         f"FLOPs           {step / 1e12:,.3g} T a step of {config.train.batch_size} examples with "
         f"{lengths.prompt} tokens of instruction and {lengths.answer} of answer",
-        *_memory(needs, config, hardware, gpus, rows, mean.memory, longest.within(found)),
+        *_memory(needs, config, hardware, gpus, parts, lengths, longest.within(found)),
         f"feature store   {pictures * cost.feature_bytes / 1e9:,.2f} GB for {pictures:,} pictures "
         f"({source}), {cost.feature_bytes / 1e3:,.0f} kB each",
         *_hours(cost, step, pictures, config, hardware, pace),
@@ -120,38 +128,46 @@ def describe(
     return lines + ([f"note            {hardware.note}"] if hardware.note else [])
 
 
+def _parts(fits: Callable[[int], bool], share: int, asked: int) -> int | None:
+    """How many micro-batches a GPU's share of the batch is cut into: as many as asked for, or the next more
+    of which one fits, or None if not even a single example does."""
+    if fits(max(1, share // asked)):
+        return asked
+    if not fits(1):
+        return None
+    return next(n for n in range(asked + 1, share + 1) if share % n == 0 and fits(share // n))
+
+
 def _memory(
     needs: Callable[[int, Lengths], MicroBatch],
     config: Config,
     hardware: Hardware,
     gpus: int,
-    rows: int,
-    mean: float,
+    parts: int | None,
+    mean: Lengths,
     longest: Lengths,
 ) -> list[str]:
-    """Memory of each GPU, and what to accumulate where a batch of the longest examples does not fit.
+    """Memory of each GPU, and what to change where a batch of the longest examples does not fit.
 
     Args:
         needs: examples at once and their lengths -> what they take.
-        mean: bytes for mean lengths.
+        parts: into how many a GPU's share is cut to fit, None if nothing helps.
     """
-    share, parts = config.train.batch_size // gpus, config.train.accumulate_steps
-    room = hardware.memory * (1 - RESERVE)
-    need = needs(rows, longest).memory
+    asked = config.train.accumulate_steps
+    rows = max(1, config.train.batch_size // gpus // asked)
     said = (
-        f"memory          {need / 1e9:,.2f} GB with {rows} examples at once on each of {gpus}, all longest "
-        f"({longest.prompt} and {longest.answer} tokens; mean ones {mean / 1e9:,.2f} GB): "
+        f"memory          {needs(rows, longest).memory / 1e9:,.2f} GB with {rows} examples at once on each "
+        f"of {gpus}, all longest ({longest.prompt} and {longest.answer} tokens; mean ones "
+        f"{needs(rows, mean).memory / 1e9:,.2f} GB): "
     )
-    if need <= room:
+    if parts == asked:
         return [f"{said}fits into {hardware.memory / 1e9:,.0f} GB"]
     large = f"does not fit into {hardware.memory / 1e9:,.0f} GB"
-    alone = needs(1, longest).memory
-    if alone <= room:
-        divisors = (n for n in range(parts + 1, share + 1) if share % n == 0)
-        fitting = next(n for n in divisors if needs(share // n, longest).memory <= room)
-        return [f"{said}{large}; train.accumulate_steps={fitting} does"]
+    if parts is not None:
+        return [f"{said}{large}; train.accumulate_steps={parts} does"]
     less = LESS[config.model.frozen_precision]
     more = "" if config.train.gradient_checkpointing else "train.gradient_checkpointing=true, "
+    alone = needs(1, longest).memory
     return [f"{said}{large} even one by one ({alone / 1e9:,.2f} GB); try {more}{less}"]
 
 
@@ -166,7 +182,7 @@ def _counted(work: Work, flops: float, peak: float, bandwidth: float) -> tuple[f
     share = flops / seconds / peak
     return seconds / flops, (
         f"{seconds:.3g} s for a micro-batch of mean examples, {share:.0%} of {peak / 1e12:,.3g} "
-        "TFLOP/s, by its operations' FLOPs and bytes"
+        f"TFLOP/s, by its operations' FLOPs and bytes; {TRIED}"
     )
 
 

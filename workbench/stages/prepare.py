@@ -11,7 +11,7 @@ from workbench.stages.guard import stage
 
 def work(config: Config, root: Path) -> None:
     """Writes data/prepared; where that is a link, to a large disk perhaps, what it points to."""
-    prepare(config, (root / "data/prepared").resolve(), root=root)
+    prepare(config, (root / "data/prepared").resolve(), config.workers, root)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from workbench.evaluate.metrics import score
+from workbench.evaluate.metrics.answers import exact_string
 from workbench.evaluate.metrics.ranking import ndcg
 from workbench.evaluate.metrics.scienceqa import GROUPS
 from workbench.records import Prediction
@@ -38,11 +39,30 @@ def scienceqa(predictions: Sequence[Prediction]) -> dict[str, Shares]:
     return found
 
 
+def by_letter(predictions: Sequence[Prediction]) -> dict[str, Shares]:
+    """The answers that are a reference letter by letter, as GQA's eval.py and HQGA's eval_oe.py want them."""
+    return {
+        "letter by letter": {
+            i: exact_string(one.text, one.example.references) for i, one in enumerate(predictions)
+        }
+    }
+
+
+def ivqa(predictions: Sequence[Prediction]) -> dict[str, Shares]:
+    """min(count / 2, 1), where just-ask counts answers that are the same entry of its vocabulary."""
+    counts = (one.example.references.count(one.text) for one in predictions)
+    return {"letter by letter": {i: 100 * min(count / 2, 1.0) for i, count in enumerate(counts)}}
+
+
 def _all(metric: str, predictions: Sequence[Prediction]) -> Shares:
     return dict(enumerate(score(metric, predictions).per_example))
 
 
 BESIDE: Mapping[str, Callable[[Sequence[Prediction]], dict[str, Shares]]] = {
+    "gqa": by_letter,
+    "ivqa": ivqa,
+    "msrvtt_qa": by_letter,
+    "msvd_qa": by_letter,
     "scienceqa": scienceqa,
     "visdial": visdial,
 }
