@@ -27,10 +27,10 @@ from scipy import stats
 
 from workbench import files
 from workbench.report import figures
-from workbench.report.effects import Effect, Paired, effect
-from workbench.report.planning import power
-from workbench.report.stats import Floats, Resampling, resample
-from workbench.report.variance import Variance
+from workbench.report.statistics.effects import Effect, Paired, effect
+from workbench.report.statistics.intervals import Floats, Resampling, resample
+from workbench.report.statistics.planning import power
+from workbench.report.statistics.variance import Variance
 
 ROOT = Path(__file__).parents[1]
 SEEDS, GAINS = (3, 5, 10), (0.0, 0.05, 0.125)  # 0.05 is about two points of an accuracy of 50 %

@@ -17,7 +17,7 @@ from study_outputs import write_study
 
 from workbench.data.catalog import SCORED
 from workbench.report.render import build
-from workbench.report.study_page import build_study
+from workbench.report.study.page import build_study
 
 
 def main(seeds: int, examples: int) -> None:

@@ -20,8 +20,8 @@ import pandas as pd
 from workbench import files
 from workbench.config import changed, load
 from workbench.experiment.score import score
-from workbench.report.effects import Paired, effect
-from workbench.report.table import evaluated
+from workbench.report.outputs import evaluated
+from workbench.report.statistics.effects import Paired, effect
 from workbench.search.study import MEASURES
 
 ROOT = Path(__file__).parents[1]

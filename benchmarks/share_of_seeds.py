@@ -1,4 +1,4 @@
-"""How much of the residual variance may be taken off the seeds' share (`workbench.report.variance.HIDDEN`)?
+"""How much of the residual variance may come off the seeds' share (`HIDDEN` of report/statistics/variance.py)?
 
     python benchmarks/share_of_seeds.py        # prints a table, in a minute
 
@@ -13,7 +13,7 @@ import itertools
 
 import numpy as np
 
-from workbench.report.behrens_fisher import Floats, criticals
+from workbench.report.statistics.behrens_fisher import Floats, criticals
 
 SEEDS, IMAGES, STUDIES = (3, 5, 10), 100, 50_000
 RATIOS = (0.0, 0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9, 1.0)

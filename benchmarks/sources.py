@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from workbench.report.stats import BOOTSTRAPPED, Floats
-from workbench.report.study_cells import Study
-from workbench.report.study_effects import comparisons
-from workbench.report.study_table import read_study
-from workbench.report.variance import variance
+from workbench.report.statistics.intervals import BOOTSTRAPPED, Floats
+from workbench.report.statistics.variance import variance
+from workbench.report.study.cells import Study
+from workbench.report.study.collected import read_study
+from workbench.report.study.effects import comparisons
 
 ROOT = Path(__file__).parents[1]
 

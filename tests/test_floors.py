@@ -52,7 +52,7 @@ def test_imports_go_down_and_never_sideways(path):
 
 
 def test_the_report_reaches_neither_torch_nor_mlflow():
-    for path in (code.PACKAGE / "report").glob("*.py"):
+    for path in (code.PACKAGE / "report").rglob("*.py"):
         for reached in code.closure(code.name_of(path)):
             if reached.suffix == ".py":
                 tops = {imported.split(".")[0] for imported in code.imported_names(reached)}

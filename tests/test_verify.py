@@ -155,7 +155,7 @@ def test_an_edit_in_a_studys_results_is_named_with_a_remedy(root, name, old, new
 def test_a_page_without_what_its_figure_draws_from_says_so(root):
     figure = root / "experiments/toy/figure.py"
     figure.write_text(
-        "from workbench.report.study_own import NothingToDraw\n"
+        "from workbench.report.study.own import NothingToDraw\n"
         "def draw(outputs): raise NothingToDraw(f'{outputs} has no trials; run `workbench explore toy`')\n"
     )
     (found,) = wrong(root, "toy")

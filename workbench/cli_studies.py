@@ -149,10 +149,10 @@ def _assigned(settings: Iterable[str]) -> dict[str, Any]:
 
 def _seeds_needed(folder: Path) -> list[str]:
     """What the variance of the finished cells says about the number of seeds."""
-    from workbench.report.study_effects import find
-    from workbench.report.study_power import needed
-    from workbench.report.study_table import CELLS, read_study
-    from workbench.report.table import ReportError
+    from workbench.report.outputs import ReportError
+    from workbench.report.study.collected import CELLS, read_study
+    from workbench.report.study.effects import find
+    from workbench.report.study.power import needed
 
     if not (folder / CELLS).is_file():
         return ["seeds needed: not known before cells are collected; run `workbench ablate` with two seeds"]
@@ -187,7 +187,7 @@ def reproduce(
     from workbench.config import load
     from workbench.data.catalog import HELD_IN
     from workbench.experiment.record import folder_hash
-    from workbench.report.reproduce_page import publish
+    from workbench.report.reproduce.page import publish
 
     explained(lambda: load(Path("params.yaml")))  # elsewhere than at the root there is no record, and no page
     place = Path(checkpoint) if checkpoint else None

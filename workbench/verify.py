@@ -16,9 +16,9 @@ from workbench.experiment.answers import WEIGHTS
 from workbench.experiment.record import RECORD, Record, verified
 from workbench.report.calibration import FOLDER as CALIBRATION
 from workbench.report.front import FOLDER
-from workbench.report.study_cells import Cell
-from workbench.report.study_table import RECORDS, read_study
-from workbench.report.table import ReportError
+from workbench.report.outputs import ReportError
+from workbench.report.study.cells import Cell
+from workbench.report.study.collected import RECORDS, read_study
 from workbench.stages.page import own_of, page
 from workbench.stages.report import whole
 from workbench.surroundings import home

@@ -9,9 +9,10 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from workbench.report import factorial, study_frames
 from workbench.report.figures import MUTED, STYLE
-from workbench.report.study_figures import COLOURS
+from workbench.report.statistics import factorial
+from workbench.report.study import frames
+from workbench.report.study.figures import COLOURS
 from workbench.search.study import module
 
 MEASURE = "held_out"
@@ -27,7 +28,7 @@ CAPTIONS = {
 
 def draw(outputs: Path) -> dict[str, Figure | pd.DataFrame]:
     """Name -> figure or table; shares and variance need every corner with two seeds."""
-    cells = study_frames.measured(outputs / "studies/awareness_vs_diversity", MEASURE)
+    cells = frames.measured(outputs / "studies/awareness_vs_diversity", MEASURE)
     declared = module(Path(__file__).parent / "study.py")
     made: dict[str, Figure | pd.DataFrame] = {"lines": lines(cells, declared)}
     names = list(declared.FACTORS)

@@ -13,10 +13,10 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from workbench import files
-from workbench.report.exploration import EXPLORATION, TRIALS
 from workbench.report.figures import MUTED, STYLE
-from workbench.report.study_figures import COLOURS
-from workbench.report.study_own import NothingToDraw
+from workbench.report.study.exploration import EXPLORATION, TRIALS
+from workbench.report.study.figures import COLOURS
+from workbench.report.study.own import NothingToDraw
 
 METHODS = {"fanova": "fANOVA: variance over the space", "ped_anova": "PED-ANOVA: being among the best"}
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from workbench.report import probing, study_frames
-from workbench.report.drawing import rows_figure
+from workbench.report.study import frames, probing
+from workbench.report.study.drawing import rows_figure
 
 RATES = ("presence", "reading", "counting things", "counting a category", "space")
 
@@ -29,7 +29,7 @@ CAPTIONS = {
 def draw(outputs: Path) -> dict[str, Figure | pd.DataFrame]:
     """Name -> figure or table."""
     folder = outputs / "studies/diagnostics"
-    frame, titles = study_frames.probes(folder), study_frames.titles(folder)
+    frame, titles = frames.probes(folder), frames.titles(folder)
     rates, yes = probing.rates(frame), probing.yes_rates(frame)
     grounding = probing.changes(frame, "grounding", "whole").assign(panel="hidden against whole")
     candidates = probing.changes(frame, "candidates", "four").assign(panel="against four candidates")

@@ -10,9 +10,9 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from workbench.data.catalog import ASKED_AGAIN
-from workbench.report import study_frames
 from workbench.report.figures import STYLE
-from workbench.report.study_figures import COLOURS
+from workbench.report.study import frames
+from workbench.report.study.figures import COLOURS
 from workbench.search.study import module
 
 STARTS = {"tuned": "not fine-tuned", "blip2": "from BLIP-2", "after": "from the tuned model"}
@@ -27,7 +27,7 @@ CAPTIONS = {
 
 def draw(outputs: Path) -> dict[str, Figure | pd.DataFrame]:
     """Name -> figure or table: test scores of what was fine-tuned on, and what is left of the others."""
-    scores = study_frames.scores(outputs / "studies/finetuning")
+    scores = frames.scores(outputs / "studies/finetuning")
     tasks = {name: title for name, (title, _) in module(Path(__file__).parent / "study.py").TASKS.items()}
     own, other = [], []
     for arm, seed, dataset, value in scores.itertuples(index=False):

@@ -9,9 +9,10 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from workbench.report import factorial, study_frames
 from workbench.report.figures import STYLE
-from workbench.report.study_figures import COLOURS
+from workbench.report.statistics import factorial
+from workbench.report.study import frames
+from workbench.report.study.figures import COLOURS
 from workbench.search.study import module
 
 MEASURES = {"held_in": "held-in mean, points", "held_out": "held-out mean, points"}
@@ -28,7 +29,7 @@ def draw(outputs: Path) -> dict[str, Figure | pd.DataFrame]:
     """Name -> figure or table; shares need the four arms of equal training with two seeds."""
     folder = outputs / "studies/query_bottleneck"
     declared = module(Path(__file__).parent / "study.py")
-    cells = {measure: study_frames.measured(folder, measure) for measure in MEASURES}
+    cells = {measure: frames.measured(folder, measure) for measure in MEASURES}
     made: dict[str, Figure | pd.DataFrame] = {"means": means(cells, declared)}
     names = list(declared.FACTORS)
     for measure, table in cells.items():

@@ -9,9 +9,9 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from workbench.report import probing, sensitivity, study_frames
-from workbench.report.drawing import rows_figure
 from workbench.report.figures import STYLE
+from workbench.report.study import frames, probing, sensitivity
+from workbench.report.study.drawing import rows_figure
 
 CAPTIONS = {
     "templates": "Scores by evaluation template: the catalogue's prompt, templates of training, new ones.",
@@ -26,7 +26,7 @@ CAPTIONS = {
 def draw(outputs: Path) -> dict[str, Figure | pd.DataFrame]:
     """Name -> figure or table; flips need a seed that all arms share, the interaction two."""
     folder = outputs / "studies/template_sensitivity"
-    frame, titles = study_frames.probes(folder), study_frames.titles(folder)
+    frame, titles = frames.probes(folder), frames.titles(folder)
     values = sensitivity.by_template(frame)
     rates, flips = probing.rates(frame), sensitivity.flips(values)
     made: dict[str, Figure | pd.DataFrame] = {

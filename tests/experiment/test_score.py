@@ -20,7 +20,7 @@ from workbench.experiment.answers import WEIGHTS
 from workbench.experiment.fit import fit, settings_hash
 from workbench.experiment.record import Record, RunError
 from workbench.experiment.score import assist, read_scores, score, signed
-from workbench.report.table import PREDICTION_COLUMNS
+from workbench.report.outputs import PREDICTION_COLUMNS
 from workbench.stages import evaluate
 
 EVERY = [entry.name for entry in SCORED]

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 from workbench import files
 from workbench.data.catalog import CATALOG, FIGURE4_HELD_OUT, HELD_IN, HELD_OUT, SCORED, for_suite
 from workbench.report.compare import Suite
-from workbench.report.stats import value_of
+from workbench.report.statistics.intervals import value_of
 
 SKILL = {
     "blip2": (0.25, 0.33),

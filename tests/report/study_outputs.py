@@ -10,7 +10,7 @@ from report_outputs import answer_of, example_of, record
 
 from workbench import files
 from workbench.data.catalog import FIGURE4_HELD_OUT, HELD_IN, HELD_OUT, SCORED
-from workbench.report.stats import value_of
+from workbench.report.statistics.intervals import value_of
 
 SKILLS = {"full": (0.7, 0.6), "drop": (0.3, 0.3), "twin": (0.7, 0.6)}
 SEEN = {"gqa": 1.0}  # of a score is left without the picture; half elsewhere, and all of AUC

@@ -3,7 +3,7 @@ import pytest
 from scipy import stats as reference
 from scipy.integrate import quad
 
-from workbench.report.behrens_fisher import critical, criticals, two_sided
+from workbench.report.statistics.behrens_fisher import critical, criticals, two_sided
 
 
 @pytest.mark.parametrize("images", [1, 8, 99])

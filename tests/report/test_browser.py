@@ -12,7 +12,7 @@ from report_outputs import open_image, suite
 
 from workbench.data.catalog import SCORED
 from workbench.report.render import build
-from workbench.report.study_page import build_study
+from workbench.report.study.page import build_study
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 NAMES = ("chromium", "chromium-browser", "google-chrome")

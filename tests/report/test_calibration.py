@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from workbench import code
-from workbench.report.stats import value_of
+from workbench.report.statistics.intervals import value_of
 
 STUDIES, REPETITIONS, SEED = 150, 200, 1
 

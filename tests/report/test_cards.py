@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from workbench.data.catalog import CATALOG
-from workbench.report.cards import failures
-from workbench.report.study_table import read_study
+from workbench.report.study.cards import failures
+from workbench.report.study.collected import read_study
 from workbench.report.words import number
 
 

@@ -5,7 +5,7 @@ import pytest
 from report_outputs import suite
 
 from workbench.report.compare import HELD_IN, HELD_OUT, OVERALL, Suite, compare
-from workbench.report.table import ReportError, read
+from workbench.report.outputs import ReportError, read
 
 
 @pytest.fixture(scope="module")

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from scipy import stats as reference
 
-from workbench.report.effects import Effect, Paired, effect
-from workbench.report.stats import clustered, resample, value_of
-from workbench.report.variance import Variance, variance
+from workbench.report.statistics.effects import Effect, Paired, effect
+from workbench.report.statistics.intervals import clustered, resample, value_of
+from workbench.report.statistics.variance import Variance, variance
 
 
 def names(count, per_image=1):

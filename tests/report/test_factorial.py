@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from workbench.report.factorial import anova, contrast, shapley, shares
+from workbench.report.statistics.factorial import anova, contrast, shapley, shares
 
 FACTORS = ("awareness", "sets", "kinds")
 

@@ -4,8 +4,8 @@ import pytest
 from report_outputs import open_image
 
 from workbench.data.catalog import CATALOG
-from workbench.report.flips import changes, counts, flips, right
-from workbench.report.study_cells import Arm, Asked, Cell, Study
+from workbench.report.study.cells import Arm, Asked, Cell, Study
+from workbench.report.study.flips import changes, counts, flips, right
 
 IDS = [f"{number:03d}" for number in range(6)]
 NOBODY = np.zeros(6, bool)

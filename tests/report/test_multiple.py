@@ -3,7 +3,7 @@ import pytest
 from scipy.stats import false_discovery_control
 from statsmodels.stats.multitest import multipletests
 
-from workbench.report.multiple import benjamini_hochberg, holm
+from workbench.report.statistics.multiple import benjamini_hochberg, holm
 
 
 def test_holm_by_hand():

@@ -5,8 +5,8 @@ import pytest
 from scipy import stats as reference
 from statsmodels.stats.power import TTestPower
 
-from workbench.report.planning import detectable, power, seeds_needed
-from workbench.report.variance import Variance
+from workbench.report.statistics.planning import detectable, power, seeds_needed
+from workbench.report.statistics.variance import Variance
 
 SEEDS_ALONE = Variance(by_seed=1.0, by_image=0.0, by_cell=0.0, seeds=4, images=400)
 MIXED = Variance(by_seed=1.0, by_image=0.6, by_cell=0.3, seeds=3, images=400)

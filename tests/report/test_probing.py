@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from workbench.report import probing
+from workbench.report.study import probing
 
 
 def frame(lines: list[tuple]) -> pd.DataFrame:

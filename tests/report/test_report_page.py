@@ -17,9 +17,9 @@ from workbench import code
 from workbench.config import Config
 from workbench.files import write_json
 from workbench.report.methods import METHODS
+from workbench.report.outputs import ReportError
 from workbench.report.render import build
 from workbench.report.scenes import SHOWN
-from workbench.report.table import ReportError
 from workbench.stages import report as stage
 
 

@@ -13,11 +13,11 @@ from study_outputs import write_study
 
 from workbench import files
 from workbench.data.catalog import BY_NAME, HELD_IN, SECOND, for_suite
-from workbench.report.examined import find, groups
+from workbench.report.outputs import ReportError
 from workbench.report.render import HERE
-from workbench.report.reproduce import BY_SPLIT, COLUMNS, reproduce
-from workbench.report.reproduce_page import publish
-from workbench.report.table import ReportError
+from workbench.report.reproduce.examinations import find, groups
+from workbench.report.reproduce.page import publish
+from workbench.report.reproduce.tables import BY_SPLIT, COLUMNS, reproduce
 
 PAPER = files.read_json(HERE / "paper_tables.json")
 T5 = {"language_model": "t5", "instruction_aware": True, "unaware_form": "drop"}

@@ -8,7 +8,7 @@ import pytest
 from statsmodels.formula.api import ols
 from statsmodels.stats.anova import anova_lm
 
-from workbench.report.sensitivity import by_template, flips, interaction, shared, spreads
+from workbench.report.study.sensitivity import by_template, flips, interaction, shared, spreads
 
 
 def table(values: dict[str, list[list[float]]]) -> pd.DataFrame:

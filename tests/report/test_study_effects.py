@@ -4,10 +4,10 @@ import re
 import pytest
 from study_outputs import write_study
 
-from workbench.report.stats import value_of
-from workbench.report.study_effects import comparisons, find, frame
-from workbench.report.study_power import needed
-from workbench.report.study_table import read_study
+from workbench.report.statistics.intervals import value_of
+from workbench.report.study.collected import read_study
+from workbench.report.study.effects import comparisons, find, frame
+from workbench.report.study.power import needed
 
 
 @pytest.fixture(scope="module")

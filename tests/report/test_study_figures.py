@@ -12,9 +12,9 @@ import pytest
 from workbench import code, files
 from workbench.config import load
 from workbench.data.catalog import HELD_IN, HELD_OUT, SCORED
-from workbench.report import study_frames
-from workbench.report.exploration import surface
-from workbench.report.table import ReportError
+from workbench.report.outputs import ReportError
+from workbench.report.study import frames
+from workbench.report.study.exploration import surface
 from workbench.search import space, study
 from workbench.stages import figure, page
 
@@ -163,15 +163,15 @@ def test_what_was_not_explored_is_a_note_on_the_page_and_an_edited_file_an_error
 
 def test_what_was_not_run_or_was_edited_is_named(tmp_path):
     with pytest.raises(ReportError, match="run `workbench ablate diagnostics`"):
-        study_frames.probes(tmp_path / "studies/diagnostics")
+        frames.probes(tmp_path / "studies/diagnostics")
     folder = collected(tmp_path, "template_sensitivity")
     path = folder / "cells/one@102/probes.parquet"
     answers("template_sensitivity", np.random.default_rng(9)).to_parquet(path)
     with pytest.raises(ReportError, match=r"one@102/probes.parquet is missing or not the file"):
-        study_frames.probes(folder)
+        frames.probes(folder)
     (folder / "cells/one@101/scores.jsonl").write_text("")
     with pytest.raises(ReportError, match=r"one@101/scores.jsonl is missing or not the file"):
-        study_frames.scores(folder)
+        frames.scores(folder)
     plain = collected(tmp_path, "finetuning")
     with pytest.raises(ReportError, match="was not probed"):
-        study_frames.probes(plain)
+        frames.probes(plain)

@@ -12,10 +12,10 @@ from test_report_page import Reader, assert_only_its_own_script
 from workbench.data.catalog import SCORED
 from workbench.report import front
 from workbench.report.render import build
-from workbench.report.study_figures import looks
-from workbench.report.study_own import TAKEN, Own
-from workbench.report.study_page import build_study
-from workbench.report.study_table import ReportError, read_study
+from workbench.report.study.collected import ReportError, read_study
+from workbench.report.study.figures import looks
+from workbench.report.study.own import TAKEN, Own
+from workbench.report.study.page import build_study
 
 DATASETS = SCORED
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from workbench.report.exploration import Surface, place, sample, surface
+from workbench.report.study.exploration import Surface, place, sample, surface
 
 SPACE = {
     "dimensions": {

@@ -3,7 +3,7 @@ import pytest
 import statsmodels.api as sm
 from scipy import stats as reference
 
-from workbench.report.variance import Variance, variance
+from workbench.report.statistics.variance import Variance, variance
 
 
 def names(count, per_image=1):

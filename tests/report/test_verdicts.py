@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 from statsmodels.stats.weightstats import ttost_paired
 
-from workbench.report.effects import Effect, Paired, effect
-from workbench.report.planning import detectable
-from workbench.report.variance import Variance
-from workbench.report.verdicts import Claim, judge, tost
+from workbench.report.statistics.effects import Effect, Paired, effect
+from workbench.report.statistics.planning import detectable
+from workbench.report.statistics.variance import Variance
+from workbench.report.study.verdicts import Claim, judge, tost
 
 
 def measured(value, error, seeds=5, images=200):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from workbench.report.table import ReportError
+from workbench.report.outputs import ReportError
 
 FOLDER = "calibration"  # below reports/
 STUDIES, SAME, PICTURE = "calibration.csv", "same_arm.csv", "calibration.svg"

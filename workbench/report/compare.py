@@ -10,7 +10,8 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
-from workbench.report.stats import (
+from workbench.report.outputs import ReportError, Tables
+from workbench.report.statistics.intervals import (
     BOOTSTRAPPED,
     Floats,
     Interval,
@@ -21,7 +22,6 @@ from workbench.report.stats import (
     resample,
     value_of,
 )
-from workbench.report.table import ReportError, Tables
 
 
 class Dataset(Protocol):

@@ -15,8 +15,8 @@ from matplotlib.lines import Line2D
 
 from workbench.report.compare import HELD_IN, HELD_OUT, Comparison, Suite
 from workbench.report.methods import METHODS, Method
-from workbench.report.stats import Interval
-from workbench.report.table import Tables
+from workbench.report.outputs import Tables
+from workbench.report.statistics.intervals import Interval
 
 INK, MUTED, LINE, PAGE = "#1f2328", "#59636e", "#d1d9e0", "#ffffff"
 LETTER = 4.6  # points, the mean width of one in a legend

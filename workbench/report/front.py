@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from workbench import files
-from workbench.report.stats import Interval
-from workbench.report.study_cells import Study
-from workbench.report.study_effects import Found
-from workbench.report.table import ReportError
+from workbench.report.outputs import ReportError
+from workbench.report.statistics.intervals import Interval
+from workbench.report.study.cells import Study
+from workbench.report.study.effects import Found
 
 FOLDER = "studies"  # below reports/
 

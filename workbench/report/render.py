@@ -18,10 +18,10 @@ from workbench.report import calibration, figures, front, words
 from workbench.report.compare import HELD_IN, HELD_OUT, Comparison, Suite, compare
 from workbench.report.gallery import OpenImage, gallery
 from workbench.report.methods import METHODS
+from workbench.report.outputs import Tables, read
 from workbench.report.ranked import PLACES, ranked
 from workbench.report.scenes import scenes
-from workbench.report.table import Tables, read
-from workbench.report.verdicts import probability
+from workbench.report.study.verdicts import probability
 
 HERE = Path(__file__).parent
 LARGEST_PAGE = 1_000_000  # bytes

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from workbench.report.compare import HELD_IN, HELD_OUT, Comparison
 from workbench.report.methods import METHODS
-from workbench.report.stats import Interval
+from workbench.report.statistics.intervals import Interval
 
 SIGHT_POINTS = 15.0  # the suite's own bar for held-in answers with the picture over those without
 

@@ -16,7 +16,7 @@ from workbench import files
 from workbench.config import Config
 from workbench.experiment import fit
 from workbench.progress import counting
-from workbench.report.exploration import EXPLORATION, TRIALS, surface
+from workbench.report.study.exploration import EXPLORATION, TRIALS, surface
 from workbench.search import grid, space
 from workbench.search.exploration import Exploration
 from workbench.search.queue import Queue

@@ -14,7 +14,7 @@ import pandas as pd
 
 from workbench.config import Config
 from workbench.report.front import FOLDER
-from workbench.report.study_own import NothingToDraw, Own, write
+from workbench.report.study.own import NothingToDraw, Own, write
 from workbench.search.study import StudyError, explained, module
 from workbench.stages.guard import stage
 

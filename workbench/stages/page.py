@@ -12,8 +12,8 @@ from pathlib import Path
 from workbench.config import Config
 from workbench.data.catalog import SCORED
 from workbench.data.images import open_image
-from workbench.report.study_own import NothingToDraw, Own
-from workbench.report.study_page import build_study
+from workbench.report.study.own import NothingToDraw, Own
+from workbench.report.study.page import build_study
 from workbench.stages.figure import drawn
 from workbench.stages.guard import stage
 

@@ -12,8 +12,8 @@ from workbench.data.images import open_image
 from workbench.data.mixture import Mixture
 from workbench.data.prepare import read_manifest
 from workbench.report.compare import Suite
+from workbench.report.outputs import ReportError
 from workbench.report.render import build
-from workbench.report.table import ReportError
 from workbench.stages.guard import stage
 
 RULES: tuple[Literal["sqrt", "uniform", "proportional"], ...] = ("sqrt", "uniform", "proportional")

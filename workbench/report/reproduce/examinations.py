@@ -15,9 +15,9 @@ import pandas as pd
 from workbench import files
 from workbench.config import Data
 from workbench.report.methods import METHODS
-from workbench.report.stats import Floats
-from workbench.report.study_cells import Asked
-from workbench.report.table import ReportError, evaluated
+from workbench.report.outputs import ReportError, evaluated
+from workbench.report.statistics.intervals import Floats
+from workbench.report.study.cells import Asked
 
 log = logging.getLogger(__name__)
 

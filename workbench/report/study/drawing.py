@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from workbench.report.figures import INK, LINE, MUTED, STYLE
-from workbench.report.study_figures import COLOURS, MARKERS
+from workbench.report.study.figures import COLOURS, MARKERS
 
 HIGH = 0.72  # of a row is taken by its marks
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from workbench.report.compare import Dataset
-from workbench.report.stats import Interval
-from workbench.report.study_cells import Arm, Cell, Study
-from workbench.report.study_effects import Found
+from workbench.report.statistics.intervals import Interval
+from workbench.report.study.cells import Arm, Cell, Study
+from workbench.report.study.effects import Found
 from workbench.report.words import metric, number
 
 SIGHT = 2.0  # points that the picture has to add before answers are said to rest on it

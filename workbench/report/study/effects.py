@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from workbench.report.effects import Effect, Paired, effect
-from workbench.report.stats import Interval, Resampling, resample
-from workbench.report.study_cells import Declared, Study
-from workbench.report.variance import Variance
-from workbench.report.verdicts import Claim, Verdict, judge
+from workbench.report.statistics.effects import Effect, Paired, effect
+from workbench.report.statistics.intervals import Interval, Resampling, resample
+from workbench.report.statistics.variance import Variance
+from workbench.report.study.cells import Declared, Study
+from workbench.report.study.verdicts import Claim, Verdict, judge
 
 
 @dataclass(frozen=True, slots=True)

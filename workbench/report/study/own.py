@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from workbench import files
 from workbench.report import figures
-from workbench.report.table import ReportError
+from workbench.report.outputs import ReportError
 from workbench.report.words import number
 
 # what a page's own files are called after the study's name; a figure.py needs other names

@@ -3,7 +3,14 @@ import pytest
 from scipy import stats as reference
 from sklearn.metrics import roc_auc_score
 
-from workbench.report.stats import Interval, clustered, percentile, replicates, resample, value_of
+from workbench.report.statistics.intervals import (
+    Interval,
+    clustered,
+    percentile,
+    replicates,
+    resample,
+    value_of,
+)
 
 NONE = np.zeros(0, bool)
 

@@ -18,9 +18,9 @@ from workbench.report.compare import Dataset
 from workbench.report.figures import LINE, MUTED, STYLE, handle, legend
 from workbench.report.gallery import OpenImage
 from workbench.report.methods import Method
-from workbench.report.stats import Floats
-from workbench.report.study_cells import Study
-from workbench.report.study_figures import looks, plain
+from workbench.report.statistics.intervals import Floats
+from workbench.report.study.cells import Study
+from workbench.report.study.figures import looks, plain
 
 COLUMNS = 4
 SMOOTH = 9  # points of the thinned loss

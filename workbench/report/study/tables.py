@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from workbench.report.flips import Count
-from workbench.report.study_cells import Cell, Study
-from workbench.report.study_effects import Found, frame
+from workbench.report.study.cells import Cell, Study
+from workbench.report.study.effects import Found, frame
+from workbench.report.study.flips import Count
 
 # Of one busy core with its share of memory, power supply and cooling. Nobody measured it: servers of 64
 # cores draw 400 to 800 W under load. A cell is one process with one thread (env.sh).

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from workbench.report.stats import Floats
+from workbench.report.statistics.intervals import Floats
 
 
 def holm(values: Sequence[float] | Floats) -> Floats:

@@ -6,7 +6,7 @@ import pytest
 from report_outputs import seal, write_outputs
 
 from workbench.report.methods import METHODS
-from workbench.report.table import ReportError, read
+from workbench.report.outputs import ReportError, read
 
 
 @pytest.fixture

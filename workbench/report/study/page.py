@@ -17,17 +17,20 @@ import pandas as pd
 from markupsafe import escape
 
 from workbench import files
-from workbench.report import figures, front, study_figures, study_own, study_pictures
-from workbench.report.cards import CAUTION, GENERAL_FAILURES, cards
+from workbench.report import front
 from workbench.report.compare import Dataset
-from workbench.report.flips import CAPTION_POINTS, counts, flips
+from workbench.report.figures import svg
 from workbench.report.gallery import OpenImage
 from workbench.report.render import environment, inline
-from workbench.report.study_cells import Looked, Study
-from workbench.report.study_effects import Found, comparisons, find
-from workbench.report.study_own import Own
-from workbench.report.study_table import read_study
-from workbench.report.study_tables import WATTS, costs, tables
+from workbench.report.study import figures, learning_and_attention
+from workbench.report.study.cards import CAUTION, GENERAL_FAILURES, cards
+from workbench.report.study.cells import Looked, Study
+from workbench.report.study.collected import read_study
+from workbench.report.study.effects import Found, comparisons, find
+from workbench.report.study.flips import CAPTION_POINTS, counts, flips
+from workbench.report.study.own import Own
+from workbench.report.study.own import write as write_own
+from workbench.report.study.tables import WATTS, costs, tables
 
 LARGEST_PAGE = 3_000_000  # bytes; some hundred small pictures
 TOLD = 6  # arms whose answers an example shows, at most
@@ -76,7 +79,7 @@ def build_study(
         The path of the page.
 
     Raises:
-        ReportError: see `study_table.read_study`.
+        ReportError: see `collected.read_study`.
     """
     study = read_study(folder)
     found = find(study)
@@ -95,7 +98,7 @@ def build_study(
         text = lines.to_csv(index=False, float_format="%.6g", lineterminator="\n")
         files.write_text(target / f"{name}_{table}.csv", text)
     if own:
-        study_own.write(target, name, own)
+        write_own(target, name, own)
     templates = environment()
     for card in view["cards"]:
         text = templates.get_template("card.md.j2").render(view, card=card)
@@ -157,20 +160,20 @@ def _figures(
     drawn = {}
     if found.claims:
         alt = "Every claim's effect with its 95 % interval and the paper's beside it; numbers in the table."
-        drawn["claims"] = (study_figures.claims(study, found), alt)
+        drawn["claims"] = (figures.claims(study, found), alt)
     if found.datasets:
         alt = "Effects on every dataset with 95 % intervals; numbers in the table."
-        drawn["datasets"] = (study_figures.forest(study, found, datasets), alt)
-    if (averaged := study_figures.scatter(study, found)) is not None:
+        drawn["datasets"] = (figures.forest(study, found, datasets), alt)
+    if (averaged := figures.scatter(study, found)) is not None:
         alt = "Held-in against held-out average of every arm with 95 % intervals; numbers in the table."
         drawn["averages"] = (averaged, alt)
-    if (learned := study_pictures.curves(study, datasets)) is not None:
+    if (learned := learning_and_attention.curves(study, datasets)) is not None:
         alt = "Training loss and validation score of every held-in dataset over steps, a line for each arm."
         drawn["curves"] = (learned, alt)
-    if (looked := study_pictures.attention(study, open_image)) is not None:
+    if (looked := learning_and_attention.attention(study, open_image)) is not None:
         alt = "Attention of each arm's Q-Former to one picture under two instructions; shares in the table."
         drawn["attention"] = (looked, alt)
-    return {name: (figures.svg(figure), alt) for name, (figure, alt) in drawn.items()}
+    return {name: (svg(figure), alt) for name, (figure, alt) in drawn.items()}
 
 
 def _view(study: Study, found: Found, datasets: Sequence[Dataset], open_image: OpenImage) -> dict[str, Any]:
@@ -186,7 +189,7 @@ def _view(study: Study, found: Found, datasets: Sequence[Dataset], open_image: O
     return {
         "study": study,
         "found": found,
-        "looks": study_figures.looks(study),
+        "looks": figures.looks(study),
         "pairs": comparisons(study),
         "effects": effects,
         "datasets": [d for d in datasets if d.name in study.asked],

@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from workbench.report.stats import Floats
-from workbench.report.variance import variance
+from workbench.report.statistics.intervals import Floats
+from workbench.report.statistics.variance import variance
 
 
 def rates(frame: pd.DataFrame, column: str = "score") -> pd.DataFrame:
     """Mean of a column by arm, probe and group, with 95 % intervals over training seeds and pictures.
 
     Args:
-        frame: see `study_frames.probes`.
+        frame: see `frames.probes`.
     """
     lines = []
     for (arm, probe, group), part in frame.groupby(["arm", "probe", "group"], sort=False):

@@ -7,8 +7,8 @@ from bisect import bisect_left
 
 from scipy import optimize
 
-from workbench.report.stats import LEVEL
-from workbench.report.variance import Variance
+from workbench.report.statistics.intervals import LEVEL
+from workbench.report.statistics.variance import Variance
 
 ALPHA = 1 - LEVEL
 CHANCE = 0.8  # of seeing an effect that is there, the usual bar (Cohen 1988)

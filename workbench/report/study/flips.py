@@ -10,9 +10,9 @@ import numpy as np
 
 from workbench.report.compare import Dataset
 from workbench.report.gallery import OpenImage, data_uri
-from workbench.report.stats import Bools, Floats
-from workbench.report.study_cells import Asked, Study
-from workbench.report.study_effects import comparisons
+from workbench.report.statistics.intervals import Bools, Floats
+from workbench.report.study.cells import Asked, Study
+from workbench.report.study.effects import comparisons
 
 HALF = 50.0  # of an answer's share in percent: right from here on
 CAPTION_POINTS = 100.0  # CIDEr x 100 between two captions of which one is called better

@@ -9,12 +9,11 @@ from typing import Any
 import pandas as pd
 
 from workbench import files
-from workbench.report.examined import examinations, find, groups
-from workbench.report.render import environment
-from workbench.report.reproduce import Reproduced, Table, reproduce
-from workbench.report.study_page import plain
+from workbench.report.render import HERE, environment
+from workbench.report.reproduce.examinations import examinations, find, groups
+from workbench.report.reproduce.tables import Reproduced, Table, reproduce
+from workbench.report.study.page import plain
 
-HERE = Path(__file__).parent
 FOLDER = "reproduce"  # below reports/
 COLUMNS = (
     "table", "kind", "row", "suite", "seeds", "signatures", "against", "column", "value", "low", "high", "n",

@@ -12,7 +12,7 @@ import pandas as pd
 
 from workbench import files
 from workbench.report.methods import METHODS
-from workbench.report.stats import value_of
+from workbench.report.statistics.intervals import value_of
 
 PREDICTION_COLUMNS = (
     "dataset",

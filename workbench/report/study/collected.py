@@ -17,9 +17,9 @@ import numpy as np
 import pandas as pd
 
 from workbench import files
-from workbench.report.stats import Floats
-from workbench.report.study_cells import Arm, Asked, Cell, Declared, Looked, Study
-from workbench.report.table import ReportError, evaluated
+from workbench.report.outputs import ReportError, evaluated
+from workbench.report.statistics.intervals import Floats
+from workbench.report.study.cells import Arm, Asked, Cell, Declared, Looked, Study
 
 CELLS, CURVE, ATTENTION = "cells.json", "curve.csv", "attention.json"
 RESULTS, PROBES = ("scores.jsonl", "predictions.parquet"), "probes.parquet"

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from workbench.report.effects import Paired
-from workbench.report.stats import Bools, Floats, value_of
+from workbench.report.statistics.effects import Paired
+from workbench.report.statistics.intervals import Bools, Floats, value_of
 
 
 @dataclass(frozen=True, slots=True)

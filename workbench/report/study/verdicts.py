@@ -8,10 +8,10 @@ from typing import Literal
 
 import numpy as np
 
-from workbench.report.effects import Effect
-from workbench.report.multiple import benjamini_hochberg, holm
-from workbench.report.planning import ALPHA, CHANCE, detectable
-from workbench.report.stats import Interval
+from workbench.report.statistics.effects import Effect
+from workbench.report.statistics.intervals import Interval
+from workbench.report.statistics.multiple import benjamini_hochberg, holm
+from workbench.report.statistics.planning import ALPHA, CHANCE, detectable
 from workbench.report.words import number, signed, span
 
 Family = Literal["primary", "exploratory"]

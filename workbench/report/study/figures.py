@@ -12,8 +12,8 @@ from matplotlib.lines import Line2D
 from workbench.report.compare import Dataset
 from workbench.report.figures import INK, LINE, MUTED, PAGE, STYLE, dot, handle, legend, rows_axis
 from workbench.report.methods import METHODS, Method
-from workbench.report.study_cells import Study
-from workbench.report.study_effects import Found, Judged, OnDataset
+from workbench.report.study.cells import Study
+from workbench.report.study.effects import Found, Judged, OnDataset
 
 # Okabe and Ito's, as for the methods; yellow comes last because it is faint on white
 COLOURS = ("#D55E00", "#0072B2", "#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#8A8A8A", "#F0E442")

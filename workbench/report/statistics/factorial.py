@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from workbench.report.stats import LEVEL
+from workbench.report.statistics.intervals import LEVEL
 
 Corner = tuple[int, ...]
 

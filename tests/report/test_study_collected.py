@@ -6,9 +6,9 @@ import pytest
 from study_outputs import write_study
 
 from workbench import files
-from workbench.report.study_effects import Found
-from workbench.report.study_table import ReportError, read_study
-from workbench.report.study_tables import tables
+from workbench.report.study.collected import ReportError, read_study
+from workbench.report.study.effects import Found
+from workbench.report.study.tables import tables
 
 
 @pytest.fixture

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from workbench.report.planning import ALPHA, CHANCE, seeds_needed
-from workbench.report.study_effects import Found, Judged
+from workbench.report.statistics.planning import ALPHA, CHANCE, seeds_needed
+from workbench.report.study.effects import Found, Judged
 from workbench.report.words import number, ranges
 
 

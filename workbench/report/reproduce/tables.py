@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from workbench.records import PUBLISHED, named
-from workbench.report.effects import Paired, effect
-from workbench.report.examined import Group
 from workbench.report.methods import METHODS
-from workbench.report.stats import Interval
+from workbench.report.reproduce.examinations import Group
+from workbench.report.statistics.effects import Paired, effect
+from workbench.report.statistics.intervals import Interval
 
 Table = Literal["table1", "table2", "table3", "figure4"]
 KEYS: Mapping[Table, str] = {

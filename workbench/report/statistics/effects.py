@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy import stats
 
-from workbench.report.stats import (
+from workbench.report.statistics.intervals import (
     BOOTSTRAPPED,
     Bools,
     Floats,
@@ -18,7 +18,7 @@ from workbench.report.stats import (
     resample,
     value_of,
 )
-from workbench.report.variance import Variance, variance
+from workbench.report.statistics.variance import Variance, variance
 
 ROUNDING = 1e-9  # points; a smaller spread between seeds is that of sums in another order
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from workbench.report.behrens_fisher import critical, criticals, two_sided, variances
-from workbench.report.stats import LEVEL, Floats, Interval
+from workbench.report.statistics.behrens_fisher import critical, criticals, two_sided, variances
+from workbench.report.statistics.intervals import LEVEL, Floats, Interval
 
 HIDDEN = 0.4  # of the residual part: see Variance.share
 

@@ -10,9 +10,9 @@ from typing import Any
 import pandas as pd
 
 from workbench import files
-from workbench.report.study_own import NothingToDraw
-from workbench.report.study_table import CELLS, PROBES
-from workbench.report.table import ReportError
+from workbench.report.outputs import ReportError
+from workbench.report.study.collected import CELLS, PROBES
+from workbench.report.study.own import NothingToDraw
 
 SCORES = "scores.jsonl"
 

@@ -1,0 +1,1 @@
+"""Recorded scores beside the tables of the paper."""

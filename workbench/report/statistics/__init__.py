@@ -1,0 +1,1 @@
+"""Intervals, effects and tests over arrays of scores; knows no file and no study."""
