@@ -1,4 +1,4 @@
-"""How much of the residual variance may come off the seeds' share (`HIDDEN` of report/statistics/variance.py)?
+"""How much of the residual variance may come off the seeds' share (`HIDDEN`, report/statistics/variance.py)?
 
     python benchmarks/share_of_seeds.py        # prints a table, in a minute
 

@@ -57,7 +57,7 @@ def seal(path):
     marks = {name: files.file_sha256(path.parent / name) for name in names if (path.parent / name).is_file()}
     record = {key: raw[key] for key in named} | {"kind": raw["kind"], "name": path.parent.name}
     record |= {"examples": {}, "result": {"sha256": marks} if marks else {}}
-    files.write_json(path, record | {"seal": files.digest(record)})
+    files.write_sealed(path, record)
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ TOY, EVALUATED = "outputs/studies/toy", "outputs/evaluate"
             [
                 r"full@101/attention\.json is not the file",
                 r"instruct/record\.json was edited after it was written",
-                r"blip2/record\.json is not a record of this version",
+                r"blip2/record\.json was edited after it was written, or has no seal",
                 r"multitask_plain/scores\.jsonl is not the file its record names",
             ],
         ),
@@ -142,7 +142,7 @@ def test_every_edit_is_named_with_a_remedy(root, edits, says):
     ("name", "old", "new", "says"),
     [
         ("cells.json", '"paper": 5.4', '"paper": 4.4', "is not what the records give"),
-        ("cells/full@101/tune.json", "180.0", "18.0", "seal is not that of its contents"),
+        ("cells/full@101/tune.json", "180.0", "18.0", "was edited after it was written"),
     ],
 )
 def test_an_edit_in_a_studys_results_is_named_with_a_remedy(root, name, old, new, says):

@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -83,6 +83,28 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not readable JSON ({error}); delete it and rerun its stage") from error
+
+
+class Edited(ValueError):
+    """A sealed file is not what was written."""
+
+
+def write_sealed(path: Path, content: Mapping[str, Any]) -> None:
+    """Writes a JSON object with a seal over its contents, so that an edit shows."""
+    write_json(path, {**content, "seal": digest(content)})
+
+
+def read_sealed(path: Path) -> dict[str, Any]:
+    """What `write_sealed` wrote.
+
+    Raises:
+        Edited: naming the file, when its seal is missing or not that of the rest.
+        ValueError: when it is not JSON.
+    """
+    content = read_json(path)
+    if not isinstance(content, dict) or content.pop("seal", None) != digest(content):
+        raise Edited(f"{path} was edited after it was written, or has no seal")
+    return content
 
 
 def append_json(path: Path, value: Any) -> None:

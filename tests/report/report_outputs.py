@@ -105,7 +105,7 @@ def record(kind: str, name: str, seconds: float) -> dict:
 
 def seal(folder: Path, content: dict) -> None:
     """The record of a finished run."""
-    files.write_json(folder / "record.json", content | {"seal": files.digest(content)})
+    files.write_sealed(folder / "record.json", content)
 
 
 def write_outputs(outputs: Path, examples: int = 20, rows: tuple[str, ...] = tuple(SKILL)) -> Path:

@@ -146,5 +146,5 @@ def _value(metric: str, part: list[dict]) -> float:
 
 def _seal(path: Path, content: dict, result: dict) -> dict:
     content = content | {"result": result}
-    files.write_json(path, content | {"seal": files.digest(content)})
+    files.write_sealed(path, content)
     return content

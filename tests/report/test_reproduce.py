@@ -53,7 +53,7 @@ def examine(folder, row="instruct", seed=1, shares=None, suite="micro", weights=
         written.append("details.parquet")
     marks = {name: files.file_sha256(folder / name) for name in written}
     content |= {"signature": folder.name, "result": {"sha256": marks}}
-    files.write_json(folder / "record.json", content | {"seal": files.digest(content)})
+    files.write_sealed(folder / "record.json", content)
     return folder
 
 
@@ -218,7 +218,7 @@ def test_the_start_and_tuned_weights_are_different_beginnings(kind, tmp_path):
                 weights = f"{name}{seed}"
                 folders.append(examine(tmp_path / f"{name}@{seed}", seed=seed, weights=weights, **data))
             place = f"{name}@{seed}/tune.json" if kind == "cells" else f"{name}{seed}/record.json"
-            files.write_json(tmp_path / place, trained)
+            files.write_sealed(tmp_path / place, trained)
     found = groups(folders)
     assert [(group.after, list(group.seeds)) for group in found] == [(True, [1, 2]), (False, [1, 2])]
     rows = made("table3", *folders).ours
@@ -230,7 +230,7 @@ def test_a_training_that_nobody_asked_for_may_be_damaged_or_edited(tmp_path):
     folder = examine(tmp_path / "a", weights="w", data={"downstream": "okvqa"}, shares={"okvqa": [40, 60]})
     trained = record("tune", "instruct", 1.0) | {"name": "instruct", "kind": "tune", "signature": "t"}
     trained |= {"hashes": {"after": "earlier"}, "result": {"weights_sha256": "w"}}
-    files.write_json(tmp_path / "t/record.json", trained | {"seal": files.digest(trained)})
+    files.write_sealed(tmp_path / "t/record.json", trained)
     assert [group.after for group in groups([folder])] == [True]
     files.write_json(tmp_path / "t/record.json", trained | {"seed": 9, "seal": files.digest(trained)})
     assert [group.after for group in groups([folder])] == [False], "an edited record is no evidence"
@@ -413,7 +413,11 @@ def test_what_is_wrong_is_named(root):
     files.write_json(twice / "record.json", raw | {"seed": 9})
     with pytest.raises(ReportError, match="was edited"):
         groups([twice])
-    files.write_json(twice / "record.json", {key: raw[key] for key in raw if key != "suite"})
+    kept = {key: raw[key] for key in raw if key not in ("suite", "seal")}
+    files.write_json(twice / "record.json", kept)
+    with pytest.raises(ReportError, match="has no seal"):
+        groups([twice])
+    files.write_sealed(twice / "record.json", kept)
     with pytest.raises(ReportError, match="has no field 'suite'"):
         groups([twice])
 

@@ -75,7 +75,7 @@ def test_blind_scores_curves_and_attention_are_read(toy):
 def test_an_edited_record_is_refused(copied):
     path = copied / "cells/full@101/tune.json"
     path.write_text(path.read_text().replace("180.0", "18.0"))
-    with pytest.raises(ReportError, match=r"tune\.json: seal is not that of its contents"):
+    with pytest.raises(ReportError, match=r"tune\.json was edited after it was written"):
         read_study(copied)
 
 
@@ -130,7 +130,7 @@ def seal(path, change):
     record = json.loads(path.read_text())
     del record["seal"]
     change(record)
-    files.write_json(path, record | {"seal": files.digest(record)})
+    files.write_sealed(path, record)
 
 
 def test_another_cells_records_under_a_seeds_name_are_refused(copied):

@@ -75,7 +75,7 @@ def collected(outputs: Path, name: str) -> Path:
                 answers(name, rng).to_parquet(place / "probes.parquet")
                 sums = {"probes.parquet": files.file_sha256(place / "probes.parquet")}
                 record = {"signature": "s", "result": {"sha256": sums}}
-                files.write_json(place / "probe.json", {**record, "seal": files.digest(record)})
+                files.write_sealed(place / "probe.json", record)
                 cell["probe"] = "s"
             cells.append({**cell, "sha256": {"scores.jsonl": files.file_sha256(place / "scores.jsonl")}})
     arms = [{"name": arm.name, "title": arm.title or arm.name} for arm in found.arms]

@@ -88,9 +88,8 @@ class Record:
     result: Mapping[str, Any]
 
     def write(self, folder: Path) -> None:
-        """Finishes the run; a seal over the contents goes with them, so that an edit shows."""
-        content = asdict(self)
-        files.write_json(folder / RECORD, {**content, "seal": files.digest(content)})
+        """Finishes the run."""
+        files.write_sealed(folder / RECORD, asdict(self))
 
     @classmethod
     def read(cls, folder: Path) -> Record:
@@ -102,15 +101,13 @@ class Record:
         path = folder / RECORD
         if not path.is_file():
             raise RunError(f"{path} does not exist; rerun the stage that writes it")
-        raw = files.read_json(path)
         try:
-            seal = raw.pop("seal", None)  # records of earlier versions have none; `verified` refuses those
-            record = cls(**{**raw, "cost": Cost(**raw["cost"])})
-        except (AttributeError, KeyError, TypeError) as error:
+            raw = files.read_sealed(path)
+            return cls(**{**raw, "cost": Cost(**raw["cost"])})
+        except files.Edited as error:
+            raise RunError(f"{error}; {_REMEDY}") from error
+        except (KeyError, TypeError) as error:
             raise RunError(f"{path} is not a record of this version ({error}); rerun its stage") from error
-        if seal is not None and seal != files.digest(raw):
-            raise RunError(f"{path} was edited after it was written; {_REMEDY}")
-        return record
 
 
 def verified(folder: Path) -> Record:
@@ -120,8 +117,6 @@ def verified(folder: Path) -> Record:
         RunError: naming the file that was edited, and what to delete.
     """
     record, path = Record.read(folder), folder / RECORD
-    if "seal" not in files.read_json(path):
-        raise RunError(f"{path} has no seal: it was edited or is of an earlier version; {_REMEDY}")
     own = {key: value for key, value in record.hashes.items() if key != "metrics"}
     if not record.signature == folder.name == files.digest(own):
         raise RunError(f"{path} is the record of another run, {record.signature}; {_REMEDY}")

@@ -107,13 +107,14 @@ def _present(path: Path) -> Path:
 
 
 def _record(folder: Path) -> Mapping[str, Any]:
-    record = files.read_json(_present(folder / "record.json"))
-    if record.pop("seal", None) != files.digest(record):
-        raise ReportError(f"{folder / 'record.json'} was edited after it was written; rerun its stage")
+    try:
+        record = files.read_sealed(_present(folder / "record.json"))
+    except files.Edited as error:
+        raise ReportError(f"{error}; rerun its stage") from error
     for field in ("signature", "seed", "suite", "cost", "hashes"):
         if field not in record:
             raise ReportError(f"{folder / 'record.json'} has no field {field!r}; rerun its stage")
-    return dict(record)
+    return record
 
 
 def _cost(outputs: Path, name: str, record: Mapping[str, Any]) -> dict[str, Any]:

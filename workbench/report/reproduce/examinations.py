@@ -156,17 +156,12 @@ def _trainings(place: Path) -> list[Mapping[str, Any]]:
     found: list[Mapping[str, Any]] = []
     for path in sorted(path for name in (RECORD, TUNE) for path in place.glob(f"*/{name}")):
         try:
-            record = files.read_json(path)
+            record = files.read_sealed(path)
         except ValueError as error:
             log.warning("%s is left out: %s", path, error)
             continue
-        if not isinstance(record, dict) or record.get("kind") != "tune":
-            continue
-        seal = record.pop("seal", None)
-        if "result" in record and seal in (None, files.digest(record)):
+        if record.get("kind") == "tune" and "result" in record:
             found.append(record)
-        else:
-            log.warning("%s is left out: it was edited after it was written", path)
     return found
 
 
@@ -188,14 +183,14 @@ def _is_examination(folder: Path) -> bool:
 
 def _record(folder: Path) -> Mapping[str, Any]:
     path = folder / RECORD
-    record: dict[str, Any] = files.read_json(path)
+    try:
+        record = files.read_sealed(path)
+    except files.Edited as error:
+        raise ReportError(f"{error}; delete its run and evaluate again") from error
     if missing := [field for field in FIELDS if field not in record]:
         raise ReportError(f"{path} has no field {missing[0]!r}; run its evaluation again")
     if record["kind"] != "evaluate" or record["name"] not in METHODS:
         raise ReportError(f"{path} is of {record['kind']} {record['name']}, no row of the comparison")
-    seal = record.pop("seal", None)
-    if seal is not None and seal != files.digest(record):
-        raise ReportError(f"{path} was edited after it was written; delete its run and evaluate again")
     for name, mark in record.get("result", {}).get("sha256", {}).items():
         if not (folder / name).is_file() or files.file_sha256(folder / name) != mark:
             raise ReportError(f"{folder / name} is not what {path} says; delete its run and evaluate again")

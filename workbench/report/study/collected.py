@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -95,11 +95,13 @@ def _wrong(study: str, what: str) -> ReportError:
     return ReportError(f"{what}; {remedy}")
 
 
-def _json(path: Path, study: str) -> dict[str, Any]:
+def _json(path: Path, study: str, read: Callable[[Path], Any] = files.read_json) -> dict[str, Any]:
     if not path.is_file():
         raise _wrong(study, f"{path} is missing")
     try:
-        raw = files.read_json(path)
+        raw = read(path)
+    except files.Edited as error:
+        raise _wrong(study, str(error)) from error
     except ValueError as error:
         raise _wrong(study, f"{path} is not readable JSON") from error
     if not isinstance(raw, dict):
@@ -205,10 +207,7 @@ def _at(record: Mapping[str, Any], field: str) -> Any:
 
 
 def _sealed(path: Path, signature: str, study: str) -> dict[str, Any]:
-    record = _json(path, study)
-    seal = record.pop("seal", None)
-    if seal != files.digest(record):
-        raise _wrong(study, f"{path}: seal is not that of its contents: it was edited")
+    record = _json(path, study, files.read_sealed)
     if record.get("signature") != signature:
         raise _wrong(study, f"{path}: signature is not the {signature} of {CELLS}")
     return record

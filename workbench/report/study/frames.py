@@ -77,12 +77,13 @@ def probes(folder: Path) -> pd.DataFrame:
                 f"{folder.name}` with a probes.py beside its study.py"
             )
         place = folder / cell["folder"]
-        record = files.read_json(place / "probe.json")
-        seal = record.pop("seal", None)
-        if record["signature"] != cell["probe"] or seal != files.digest(record):
-            raise ReportError(
-                f"{place / 'probe.json'} is not the record of {cell['probe']}; {_remedy(folder.name)}"
-            )
+        path = place / "probe.json"
+        try:
+            record = files.read_sealed(path)
+        except files.Edited as error:
+            raise ReportError(f"{error}; {_remedy(folder.name)}") from error
+        if record["signature"] != cell["probe"]:
+            raise ReportError(f"{path} is not the record of {cell['probe']}; {_remedy(folder.name)}")
         _check(place / PROBES, record["result"]["sha256"][PROBES])
         frames.append(pd.read_parquet(place / PROBES).assign(arm=cell["arm"], seed=cell["seed"]))
     return pd.concat(frames, ignore_index=True)
