@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-from scipy.stats import false_discovery_control
 from statsmodels.stats.multitest import multipletests
 
 from workbench.report.statistics.multiple import benjamini_hochberg, holm
@@ -17,11 +16,10 @@ def test_benjamini_hochberg_by_hand():
 
 
 @pytest.mark.parametrize("count", [1, 2, 7, 40])
-def test_both_agree_with_statsmodels_and_scipy(count):
+def test_both_agree_with_statsmodels(count):
     values = np.random.default_rng(count).beta(0.3, 1, count).round(2)  # ties too
     assert holm(values) == pytest.approx(multipletests(values, method="holm")[1])
     assert benjamini_hochberg(values) == pytest.approx(multipletests(values, method="fdr_bh")[1])
-    assert benjamini_hochberg(values) == pytest.approx(false_discovery_control(values))
 
 
 def test_no_test_needs_no_adjustment():
