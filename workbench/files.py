@@ -31,7 +31,7 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         FullDisk: naming the file.
     """
-    try:
+    with full_disk_told(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         os.close(handle)
@@ -45,6 +45,15 @@ def replacing(path: Path) -> Iterator[Path]:
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
+
+
+@contextmanager
+def full_disk_told(path: Path) -> Iterator[None]:
+    """Raises FullDisk, naming the file that is written in the block, where there is no room for it."""
+    try:
+        yield
+    except FullDisk:
+        raise
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise

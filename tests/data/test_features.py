@@ -307,7 +307,7 @@ def test_features_beyond_half_precision_name_the_picture(tmp_path, prepared, enc
     alter_weights(encoder, "embeddings.class_embedding", lambda w: torch.full_like(w, value))
     with pytest.raises(FeatureStoreError, match=r"grey canvas.*half precision"):
         build(prepared, encoder, tmp_path / "features")
-    assert not list((tmp_path / "features").iterdir())
+    assert not (tmp_path / "features").exists()
 
 
 def test_an_unknown_picture_is_named(tmp_path, prepared, encoder):
@@ -366,3 +366,58 @@ def test_pixels_of_the_micro_encoder_by_hand():
     pixels = preparation.pixels([Image.new("RGB", (8, 4), (0, 255, 51))])
     assert pixels.shape == (1, 3, 2, 2)
     assert pixels[0, :, 0, 0].tolist() == pytest.approx([-1.0, 1.0, -0.6])
+
+
+class Ended(Exception):
+    """What ends a build."""
+
+
+def test_an_ended_build_goes_on_where_it_was(tmp_path, prepared, encoder, counted, monkeypatch):
+    build(prepared, encoder, tmp_path / "whole", batch_size=2)
+    assert counted == [2, 2, 1]
+    counted.clear()
+    folder, left = tmp_path / "features", tmp_path / ".features.unfinished"
+
+    def ends(done, total):
+        if done == 4:
+            raise Ended
+
+    with pytest.raises(Ended):
+        build(prepared, encoder, folder, batch_size=2, progress=ends)
+    with (left / "features.f16").open("ab") as file:
+        file.write(b"a kill between two writes")
+    counted.clear()
+    build(prepared, encoder, folder, batch_size=2)
+    assert counted == [1]
+    assert not left.exists()
+    for name in ("features.f16", "index.json"):
+        assert (folder / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+@pytest.mark.parametrize("change", ["rows", "saved", "encoder", "pictures"])
+def test_what_an_ended_build_left_is_used_where_it_is_right(tmp_path, prepared, encoder, counted, change):
+    folder, left = tmp_path / "features", tmp_path / ".features.unfinished"
+
+    def ends(done, total):
+        if done == 4:
+            raise Ended
+
+    with pytest.raises(Ended):
+        build(prepared, encoder, folder, batch_size=1, progress=ends)
+    if change == "rows":
+        data = bytearray((left / "features.f16").read_bytes())
+        data[3] ^= 1
+        (left / "features.f16").write_bytes(data)
+    elif change == "saved":
+        (left / "saved.json").write_text('{"rows": 4')
+    elif change == "encoder":
+        alter_weights(encoder, "embeddings.class_embedding", lambda tensor: tensor + 1)
+    else:
+        write_pictures(prepared, (0, 1, 9, 1))  # the last to be encoded, as if it had been damaged
+    counted.clear()
+    build(prepared, encoder, folder, batch_size=1)
+    again = len(counted)
+    build(prepared, encoder, tmp_path / "whole", batch_size=1)
+    for name in ("features.f16", "index.json"):
+        assert (folder / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    assert again == {"pictures": 1}.get(change, 5)

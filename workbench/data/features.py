@@ -11,7 +11,6 @@ beside the folder keeps its inode, size and times, as a store of millions of pic
 
 from __future__ import annotations
 
-import hashlib
 import os
 import threading
 from collections import deque
@@ -22,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow.parquet
 import torch
 from PIL import Image
@@ -30,13 +28,13 @@ from torch import Tensor
 
 from workbench.data.encoder import GREY, Encoder, encode
 from workbench.data.images import content_key, open_image
-from workbench.files import canonical, digest, file_sha256, read_json, replacing, write_json, write_text
+from workbench.data.unfinished import Rows, Unfinished
+from workbench.files import canonical, digest, file_sha256, read_json, write_json, write_text
 
 FEATURES, INDEX = "features.f16", "index.json"
 BLOCK = 65_536  # pictures
 BLANK = "blank"  # the content key of the empty grey canvas
 _REMEDY = "rerun the stage features"
-Rows = npt.NDArray[np.float16]
 
 
 class FeatureStoreError(ValueError):
@@ -109,7 +107,8 @@ def build(
     """Brings the store up to date: rows of pictures it already holds are copied, the others encoded.
 
     Rows are keyed by the picture's content, the encoder's weights, the preprocessing and its code; pictures
-    that no example shows any more are dropped. A damaged store is rebuilt.
+    that no example shows any more are dropped. A damaged store is rebuilt. A build that was ended goes on
+    where it was (unfinished.py).
 
     Args:
         prepared: folder of the stage prepare: <dataset>/<split>.parquet, pictures, manifest.json.
@@ -136,15 +135,13 @@ def build(
         body |= {name: _read_index(out)[name] for name in ("shape", "sha256")}
         progress(len(wanted), len(wanted))
     else:
-        hasher, done = hashlib.sha256(), 0
-        with replacing(out / FEATURES) as temporary, temporary.open("wb") as file:
+        with Unfinished(out, source.identity, wanted, batch_size) as unfinished:
             known = {key: row for row, key in enumerate(old_keys)}
-            for rows in _rows(prepared, source, first, wanted, known, old, batch_size, device):
-                file.write(rows.data)
-                hasher.update(rows.data)
-                done += len(rows)
-                progress(done, len(wanted))
-        body |= {"shape": [done, *rows.shape[1:]], "sha256": hasher.hexdigest()}
+            made = _rows(prepared, source, first, wanted, known, old, batch_size, device, unfinished.done)
+            for rows in made:
+                unfinished.append(rows)
+                progress(unfinished.done, len(wanted))
+        body |= unfinished.finish(FEATURES)
     for left_by_a_kill in out.glob(f".{FEATURES}.*"):
         left_by_a_kill.unlink()
     place = {key: row for row, key in enumerate(wanted)}
@@ -176,8 +173,9 @@ def _rows(
     old: Rows | None,
     batch_size: int,
     device: torch.device | str,
+    begin: int,
 ) -> Iterator[Rows]:
-    """(at most batch_size, N, V) rows of the wanted keys in order, copied from `old` or encoded.
+    """(at most batch_size, N, V) rows of the wanted keys from `begin` on, copied from `old` or encoded.
 
     Chunks are read and encoded side by side, one thread a core: numpy, Pillow and torch let go of
     the interpreter, and a small encoder leaves little to do for threads of their own. A GPU encodes one
@@ -206,7 +204,7 @@ def _rows(
     workers = os.cpu_count() or 1
     under_way: deque[Future[Rows]] = deque()  # short, so that memory stays small
     with ThreadPoolExecutor(workers) as pool:
-        for start in range(0, len(wanted), batch_size):
+        for start in range(begin, len(wanted), batch_size):
             under_way.append(pool.submit(made, start))
             if len(under_way) > 2 * workers:
                 yield under_way.popleft().result()
