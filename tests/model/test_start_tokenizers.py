@@ -60,6 +60,23 @@ def test_a_vicuna_gets_a_token_for_the_picture(tmp_path):
     InstructBlip.load(folder, Model(language_model="llama", num_query_tokens=tiny.QUERIES))
 
 
+def test_plain_transformers_begins_a_vicunas_prompt_as_we_do(tmp_path):
+    made.vicuna(tmp_path / "vicuna")
+    path = tmp_path / "vicuna/tokenizer_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"add_bos_token": True}))  # as lmsys' has it
+    made.bert(tmp_path / "bert")
+    made.blip2(tmp_path / "blip2", "t5")
+    tuned = made.whole(tmp_path / "tuned", "llama", seed=9)
+    speaks = ("language_model.", "llm_proj.")
+    file = {name: w for name, w in made.lavis(tuned, "llama").items() if not name.startswith(speaks)}
+    torch.save({"model": file}, tmp_path / "instruct_blip.pth")
+    make(tmp_path, "bert", "blip2", "vicuna", "instruct_blip.pth")
+    tokens = Tokenizers.load(tmp_path / "start/blip2-llama")
+    ours = tokens.prompt_ids("the cat")
+    assert ours[0] == tokens.language.eos_token_id
+    assert tuple(tokens.language("the cat").input_ids) == ours
+
+
 def test_shared_embeddings_grow_together(tmp_path):
     made.llama(tmp_path / "lm")
     path = tmp_path / "lm/tokenizer.json"

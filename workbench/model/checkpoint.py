@@ -146,6 +146,7 @@ def _config(
     if not text.is_encoder_decoder and of_lavis:
         # LAVIS trained its Vicunas with </s> where Llama has <s>; with the latter they answer badly
         language.bos_token = language.eos_token
+        language.update_post_processor()  # which puts it ahead of a text for plain transformers
     start_tokenizers.end_as_configured(language, text)
     image = start_tokenizers.placeholder(language, text.vocab_size, state)
     given = next((config for _, config in _known(parts, "bert")), None)
