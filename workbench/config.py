@@ -30,7 +30,7 @@ class Data:
     size_scale: float = 1.0  # multiplies the catalogue's training sizes
     eval_examples: int = 150  # per dataset and evaluation split, at most
     answer_vocabulary: int = 1000  # answers that MSVD-QA and MSRVTT-QA rank (suite official)
-    allow_missing: bool = False  # leave out, and count, records whose picture is not there (suite official)
+    allow_missing: bool = False  # leave out, and count, records without a sound picture, and few faulty ones
     held_in: tuple[str, ...] = ()  # the datasets to train on; empty means all held-in ones
     downstream: str = ""  # one dataset to train on instead, be it held out: fine-tuning (paper, Table 3)
     sampling: Literal["sqrt", "uniform", "proportional", "power"] = "sqrt"

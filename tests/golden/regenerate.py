@@ -2,6 +2,7 @@
 
 Only after a change that was meant to alter them: look at `git diff tests/golden` before committing,
 and say in the commit why the numbers moved. The packages have to be those of constraints.txt.
+What other people's metric programs returned is not written here but by official.py.
 """
 
 import json
