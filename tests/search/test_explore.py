@@ -118,15 +118,18 @@ main("tiny")
         self._command = [sys.executable, "-c", command]
 
     grid.Grid.__init__ = with_dying
-    for name in ("_bury", "_staff"):  # whichever looks first; the other would start the second trial
 
-        def die(self, *given, work=getattr(grid.Grid, name)) -> None:
+    def dying(work):
+        def looked(self, *given) -> None:
             # a trial that was being taken a moment ago looks like that of a dead worker too
             if any(process.poll() is not None for process in self._processes.values()):
                 os.kill(os.getpid(), signal.SIGKILL)
             work(self, *given)
 
-        setattr(grid.Grid, name, die)
+        return looked
+
+    for name in ("_bury", "_staff"):  # whichever looks first; the other would start the second trial
+        setattr(grid.Grid, name, dying(getattr(grid.Grid, name)))
     search(root, 2)
 
 
