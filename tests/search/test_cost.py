@@ -7,6 +7,7 @@ import re
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pytest
 import tiny
 import torch
@@ -232,3 +233,21 @@ def test_what_cannot_be_planned_is_named(tmp_path):
         describe(settings, tmp_path, "small", "h100", 7, Lengths())
     with pytest.raises(ValueError, match="run `workbench start` first"):
         describe(settings, tmp_path, "mine", "h100", 1, Lengths())
+
+
+@pytest.mark.parametrize("share", [1, 12, 64, 192])
+def test_the_fewest_micro_batches_that_fit_are_found_with_few_counts(share):
+    rng = np.random.default_rng(share)
+    for _ in range(200):
+        fixed, each, bend = rng.uniform(0, 100), rng.uniform(0.1, 10), rng.uniform(0.8, 1.3)
+        asked, room = int(rng.choice([1, 2, 4])), rng.uniform(0, 1000)
+        counted = set()
+
+        def memory(rows, seen=counted, fixed=fixed, each=each, bend=bend):
+            seen.add(rows)
+            return fixed + each * rows**bend
+
+        found = hardware._parts(memory, room, share, asked)
+        assert len(counted) <= 6
+        cuts = [asked, *(n for n in range(asked + 1, share + 1) if share % n == 0)]
+        assert found == next((n for n in cuts if memory(max(1, share // n)) <= room), None)

@@ -100,7 +100,7 @@ def describe(
     needs = functools.cache(partial(micro_batch, found, config, on_gpu=kind != "cpu"))
     share, asked = config.train.batch_size // gpus, config.train.accumulate_steps
     room = hardware.memory * (1 - RESERVE)
-    parts = _parts(lambda rows: needs(rows, longest.within(found)).memory <= room, share, asked)
+    parts = _parts(lambda rows: needs(rows, longest.within(found)).memory, room, share, asked)
     rows = max(1, share // (parts or asked))
     step = cost.example_flops * config.train.batch_size
     pace: tuple[float | None, str]
@@ -128,14 +128,27 @@ def describe(
     return lines + ([f"note            {hardware.note}"] if hardware.note else [])
 
 
-def _parts(fits: Callable[[int], bool], share: int, asked: int) -> int | None:
+def _parts(memory: Callable[[int], float], room: float, share: int, asked: int) -> int | None:
     """How many micro-batches a GPU's share of the batch is cut into: as many as asked for, or the next more
-    of which one fits, or None if not even a single example does."""
-    if fits(max(1, share // asked)):
+    of which one fits, or None if not even a single example does.
+
+    Args:
+        memory: examples at once -> bytes; a count takes seconds, so it is asked for few numbers only.
+        room: bytes.
+    """
+    most = max(1, share // asked)
+    if memory(most) <= room:
         return asked
-    if not fits(1):
+    if memory(1) > room:
         return None
-    return next(n for n in range(asked + 1, share + 1) if share % n == 0 and fits(share // n))
+    fitting = 1 + (room - memory(1)) / (memory(most) - memory(1)) * (most - 1)  # if all rows take the same
+    cuts = [n for n in range(asked + 1, share + 1) if share % n == 0]
+    place = next(i for i, n in enumerate(cuts) if share // n <= fitting)
+    while memory(share // cuts[place]) > room:
+        place += 1
+    while place and memory(share // cuts[place - 1]) <= room:
+        place -= 1
+    return cuts[place]
 
 
 def _memory(
