@@ -29,7 +29,6 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_map_only
 from torch.utils.weak import WeakIdKeyDictionary
 from transformers import AutoConfig, InstructBlipConfig, InstructBlipForConditionalGeneration
 
@@ -41,7 +40,7 @@ from workbench.experiment.record import RunError, start_folder
 from workbench.model.instructblip import InstructBlip
 from workbench.model.language import EncoderDecoder
 from workbench.model.sizes import hollow, language_models, paper_config, small_config
-from workbench.search.kernels import Kernels, Work
+from workbench.search.kernels import Kernels, Work, tensors
 
 ADAM_BYTES = 8  # two fp32 moments per trained parameter
 
@@ -174,7 +173,8 @@ class Peak(TorchDispatchMode):
     ) -> Any:
         """Runs the operation and looks at what came out."""
         out = func(*args, **(kwargs or {}))
-        tree_map_only(Tensor, self._see, out)
+        for tensor in tensors(out):
+            self._see(tensor)
         return out
 
     def _see(self, tensor: Tensor) -> None:

@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
 _ATEN: Any = torch.ops.aten
@@ -74,9 +73,9 @@ class Kernels(TorchDispatchMode):
         """Runs the operation and adds it, unless nothing is computed."""
         given = kwargs or {}
         out = func(*args, **given)
-        made = _tensors(out)
+        made = tensors(out)
         if made and not func._schema.name.startswith(("aten::empty", "aten::new_empty")):
-            read = _tensors((args, given))
+            read = tensors((args, given))
             known = {_storage(tensor) for tensor in read}
             if func._schema.is_mutable or any(_storage(tensor) not in known for tensor in made):
                 formula = FORMULAS.get(func._overloadpacket)
@@ -85,8 +84,18 @@ class Kernels(TorchDispatchMode):
         return out
 
 
-def _tensors(tree: Any) -> list[Tensor]:
-    return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor)]
+def tensors(tree: Any) -> list[Tensor]:
+    """Those in lists, tuples and dicts in each other; a step asks often, and torch's pytree takes long."""
+    found, waiting = list[Tensor](), [tree]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, Tensor):
+            found.append(part)
+        elif isinstance(part, list | tuple):
+            waiting += part
+        elif isinstance(part, dict):
+            waiting += part.values()
+    return found
 
 
 def _storage(tensor: Tensor) -> int:
