@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import multiprocessing
 import os
 import shutil
 import signal
+import time
 from pathlib import Path
 
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -182,3 +185,34 @@ def test_damaged_and_empty_files_are_named(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text("{")
     with pytest.raises(ValueError, match=r"manifest\.json is not readable"):
         read_manifest(tmp_path)
+
+
+def wait_for_ever(place: Path) -> None:
+    (place / str(os.getpid())).touch()
+    time.sleep(600)
+
+
+def prepares(place: Path) -> None:
+    list(room.in_parallel(wait_for_ever, [place, place], 2))
+
+
+def test_no_process_outlives_a_killed_preparation(tmp_path):
+    parent = multiprocessing.get_context("spawn").Process(target=prepares, args=(tmp_path,))
+    parent.start()
+    while len(list(tmp_path.iterdir())) < 2:
+        assert parent.is_alive()
+        time.sleep(0.1)
+    parent.kill()
+    parent.join()
+    children = [int(path.name) for path in tmp_path.iterdir()]
+    until = time.monotonic() + 60
+    while (left := list(filter(works, children))) and time.monotonic() < until:
+        time.sleep(0.2)
+    assert not left
+
+
+def works(process: int) -> bool:
+    try:
+        return psutil.Process(process).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
