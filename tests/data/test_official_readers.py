@@ -342,6 +342,13 @@ def test_nobody_learns_to_say_nothing_but_an_examination_counts_it(tmp_path):
         number = content["annotations"][0]["question_id"]
         (found,) = [one for one in read("okvqa", split, root) if one.example_id == f"okvqa_{number}"]
         assert tuple(dict.fromkeys(found.references)) == wanted
+        turned = read("okvqa_qg", split, root)
+        assert "yes" in {one.fields["answer"] for one in turned}
+        assert not [one for one in turned if one.fields["answer"] != one.fields["answer"].strip()]
+        content["annotations"][0]["answers"][0]["answer"] = 0
+        official_root.write(root, file.relative_to(root).as_posix(), content)
+        with pytest.raises(DataFault, match="'answer' has to be text, not 0"):
+            read("okvqa", split, root)
 
 
 def test_one_of_an_images_captions_may_be_empty_and_not_all(tmp_path):

@@ -108,20 +108,21 @@ class Check:
         """Reads a split of a hub's copy as it would be prepared, in a folder that is thrown away."""
         role, keep = _role(name, splits)
         with TemporaryDirectory() as folder:
-            archive, kept, size = Path(folder, "pictures.zip"), dict[str, str](), 0
+            archive, kept, size = Path(folder, "pictures.zip"), dict[str, set[str]](), 0
             try:
                 found = hub.examples(self.root, name, splits[0], archive)
                 for example in vetting.vetted(found, hub.PINS, finding.note):
-                    kept[example.images[0]] = example.image_id
+                    kept.setdefault(example.images[0], set()).add(example.image_id)
                     size += 1
                 finding.sizes |= dict.fromkeys(splits, size)
                 wrong = vetting.counted(hub.PINS, name, splits[0], size)
                 if wrong is not None:
                     finding.note(wrong)
                 with zipfile.ZipFile(archive) as pictures:
-                    for ref, image_id in kept.items() if keep else ():
+                    for ref, image_ids in kept.items() if keep else ():
                         looks = look(decode(pictures.read(PurePosixPath(ref).name), ref))
-                        self.album.add(role, name, image_id, ref, looks)
+                        for image_id in sorted(image_ids):  # a picture may have two names
+                            self.album.add(role, name, image_id, ref, looks)
             except DataFault as fault:
                 finding.note(fault)
             except NotInstalled as error:

@@ -113,7 +113,7 @@ def _length(container: Any, video: str) -> int:
     shown = float(max(ends, default=0) * stream.time_base)
     seconds = container.duration / MICROSECONDS if container.duration else 0
     # Matroska and WebM promise seconds only
-    lasts = shown >= LONG * seconds if seconds else not stream.frames
+    lasts = shown >= (WHOLE if stream.frames else LONG) * seconds if seconds else not stream.frames
     if not packets or not (lasts or 0 < WHOLE * stream.frames <= len(packets)):
         number = f"{len(packets)}{f' of {stream.frames}' if stream.frames else ''} frames"
         until = f", until {shown:.1f} of {seconds:.1f} seconds" if seconds else ""

@@ -19,8 +19,8 @@ def answers(row: Row) -> tuple[str, ...]:
 
     As they wrote it, empty or with blanks around it: official programs compare so.
     """
-    rows = row.rows("answers")
-    found = tuple(answer.written(answer.values.get("answer") or "", "answer") for answer in rows)
+    said = [(answer, answer.values.get("answer")) for answer in row.rows("answers")]
+    found = tuple("" if text is None else answer.written(text, "answer") for answer, text in said)
     if not any(answer.strip() for answer in found):
         raise row.fault("has no answer that is not empty")
     return found
@@ -42,7 +42,7 @@ def examples(dataset: str, split: Split, root: Path, note: Note) -> Iterator[Exa
         image_id, picture = coco(root, row.number("image_id"), row)
         said = answers(Row(annotations, place, values))
         if split == "train":  # to say nothing is not learnt
-            said = tuple(filter(None, (answer.strip() for answer in said)))
+            said = tuple(filter(None, map(str.strip, said)))
         yield Example(
             dataset=dataset,
             example_id=f"{dataset}_{number}",
@@ -58,7 +58,7 @@ def examples(dataset: str, split: Split, root: Path, note: Note) -> Iterator[Exa
 def turned(dataset: str, examples: Iterator[Example]) -> Iterator[Example]:
     """Question generation: the most frequent answer is given, the question is the reference."""
     for example in examples:
-        answer = Counter(filter(None, example.references)).most_common(1)[0][0]
+        answer = Counter(filter(None, map(str.strip, example.references))).most_common(1)[0][0]
         yield Example(
             dataset=dataset,
             example_id=example.example_id.replace(example.dataset, dataset, 1),
